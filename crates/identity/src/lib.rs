@@ -1,0 +1,47 @@
+//! Who calls, and for which tenant.
+//!
+//! Start at [`Guard`]: it turns what a caller presents into a [`Scope`], or
+//! into the first [`Refusal`] of the contract's table. With the feature `http`
+//! (on by default) [`http::Routes`] mounts actix-web handlers, and takes only
+//! those that begin with the guard.
+//!
+//! No storage here: live memberships arrive through [`Directory`], tickets
+//! through [`TicketOffice`], keys of outside issuers through [`JwksSource`],
+//! time and chance through [`Clock`] and [`Entropy`].
+//!
+//! **Invariant:** a [`Scope`] is minted by the guard and by nothing else.
+
+mod clock;
+mod directory;
+mod env;
+mod guard;
+#[cfg(feature = "http")]
+pub mod http;
+mod id;
+mod problem;
+mod refusal;
+mod role;
+mod scope;
+mod token;
+mod trace;
+
+pub use clock::{Clock, Entropy, InvalidTimestamp, Timestamp};
+pub use directory::{
+    Directory, DirectoryUnavailable, Membership, Standing, StandingQuery, TicketGrant, TicketOffice,
+};
+pub use env::{Env, InvalidEnv};
+pub use guard::{Account, Credential, Guard, Presented, Selector, StreamTarget};
+pub use id::{
+    AppId, AssetId, CanvasId, InvalidId, ProjectId, SessionId, SurfaceId, TenantId, ThreadId,
+    UserId,
+};
+pub use problem::{Code, Problem};
+pub use refusal::{ContextName, Refusal};
+pub use role::{Action, InvalidRole, Realm, Role};
+pub use scope::{AuthContext, RequestContext, Scope, SystemAuthority};
+pub use token::{
+    AudienceRule, DuplicateIssuer, Grant, JWKS_BYTES_MAX, JwksCache, JwksSource, KEY_BYTES_MIN,
+    KeyRing, KeyRingError, KeyState, OidcIssuer, OwnIssuer, RingKey, Tokens, VerifiedToken,
+    external_user,
+};
+pub use trace::{RequestId, RequestIds, Traceparent};

@@ -1,0 +1,1 @@
+//! The contract suites: one test per law of a port.

@@ -1,0 +1,27 @@
+//! Engine ports: the four few and deep interfaces on which everything durable stands.
+//!
+//! Start at [`Documents`] and [`EventLog`]; [`Throttle`] holds rates and
+//! [`Blobs`] bytes. Each port states numbered laws; [`contract`] (feature
+//! `contract`) holds one test per law that every engine runs against its real
+//! server or file.
+//!
+//! **Invariant:** names of tenant data ([`Partition`], [`StreamKey`],
+//! [`ObjectKey`]) are made from an `identity::Scope`, and from nothing else.
+
+mod blobs;
+#[cfg(feature = "contract")]
+pub mod contract;
+mod documents;
+mod error;
+mod events;
+mod object_key;
+mod partition;
+mod throttle;
+
+pub use blobs::*;
+pub use documents::*;
+pub use error::StoreError;
+pub use events::*;
+pub use object_key::{FILENAME_BYTES_MAX, InvalidFilename, ObjectKey};
+pub use partition::{Partition, StreamKey, ThrottleKey};
+pub use throttle::{Quota, Throttle, Verdict, gcra};

@@ -1,0 +1,64 @@
+//! Object keys: where bytes of a tenant live in blob storage.
+//!
+//! **Invariant:** a key starts with `tenants/{tenant_id}/{env}/` of a [`Scope`].
+//!
+//! ```compile_fail
+//! // No key without a scope.
+//! let key = tenantry_store::ObjectKey::from("tenants/t_other/prod/raw/as_1/x.pdf");
+//! ```
+
+use std::fmt;
+
+use identity::{AssetId, Scope};
+
+/// Longest file name, in bytes.
+pub const FILENAME_BYTES_MAX: usize = 255;
+
+/// The key of one object in blob storage.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey(String);
+
+/// A file name that cannot be part of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a file name has 1 to 255 bytes, no path parts and no control characters")]
+pub struct InvalidFilename;
+
+impl ObjectKey {
+    /// The key `tenants/{tenant_id}/{env}/{area}/{asset}/{filename}` of the scope.
+    ///
+    /// # Errors
+    /// [`InvalidFilename`] when `filename` is empty, longer than 255 bytes, a
+    /// path part (`/`, `\`, `.`, `..`) or holds control characters.
+    pub fn in_scope(
+        scope: &Scope,
+        area: &'static str,
+        asset: &AssetId,
+        filename: &str,
+    ) -> Result<Self, InvalidFilename> {
+        let harmless = (1..=FILENAME_BYTES_MAX).contains(&filename.len())
+            && !matches!(filename, "." | "..")
+            && !filename
+                .chars()
+                .any(|c| c.is_control() || c == '/' || c == '\\');
+        if !harmless {
+            return Err(InvalidFilename);
+        }
+        Ok(Self(format!(
+            "tenants/{}/{}/{area}/{asset}/{filename}",
+            scope.tenant(),
+            scope.env()
+        )))
+    }
+
+    /// The key as text, for engines.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
