@@ -45,3 +45,15 @@ pub use token::{
     external_user,
 };
 pub use trace::{RequestId, RequestIds, Traceparent};
+
+#[cfg(test)]
+mod test_entropy {
+    /// Chance that never surprises, for unit tests of this crate.
+    pub(crate) struct Ones;
+
+    impl crate::Entropy for Ones {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(1);
+        }
+    }
+}

@@ -1,1 +1,17 @@
-//! Placeholder.
+//! What tests share: in-memory engines that keep the ports' laws, a clock that
+//! stands still, chance that repeats itself, and a [`World`] in which scopes are
+//! earned through the real guard.
+//!
+//! **Invariant:** a dev-dependency only. Nothing in production links it, so an
+//! in-memory engine cannot be chosen by mistake; `cargo xtask layers` proves it.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot set up its world must stop"
+)]
+
+mod time;
+mod world;
+
+pub use time::{FakeClock, SeededEntropy};
+pub use world::{AUDIENCE, Anything, FakeDirectory, ISSUER, PROJECT, SECRET, World};

@@ -1,1 +1,25 @@
+//! The guard on actix-web: routes that cannot be mounted without it.
+//!
+//! Start at [`Routes`]. A handler's first argument decides what it is:
+//! [`Admitted`] for tenant routes, [`SignedIn`] for the caller's own account,
+//! [`Public`] with a typed reason for the rest. Arguments are taken one after
+//! the other, so nothing (not even a bad body) answers before the guard did.
+//!
+//! **Invariant:** on every tenant route the order is credential, context,
+//! membership, project, role, object, and only then the body.
 
+mod access;
+mod args;
+mod body;
+mod edge;
+mod present;
+mod query;
+mod reply;
+mod routes;
+
+pub use access::{Admitted, Object, Public, PublicReason, SignedIn};
+pub use args::{Args, Extra, Gate};
+pub use body::{Body, JSON_BYTES_MAX, Json};
+pub use edge::{EdgeState, edge, ids_of};
+pub use query::Query;
+pub use routes::{Access, DuplicateRoute, Manifest, ManifestEntry, Mounted, Routes};

@@ -115,10 +115,11 @@ impl JwksCache {
             .and_then(|document| parse(&document))
         {
             Ok(keys) => {
-                *self.set.write() = Some(Arc::new(KeySet {
+                let set = KeySet {
                     keys,
                     fetched_at: now,
-                }))
+                };
+                *self.set.write() = Some(Arc::new(set));
             }
             Err(cause) => tracing::warn!(%cause, "the key set of an issuer could not be fetched"),
         }

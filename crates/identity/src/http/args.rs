@@ -1,0 +1,106 @@
+//! Arguments of handlers, taken one after the other: the gate first.
+
+use actix_web::{HttpRequest, dev::Payload, web};
+use futures_util::future::LocalBoxFuture;
+
+use super::{Access, Admitted, Body, Object, Public, PublicReason, SignedIn};
+use crate::{Action, Problem};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl<A: Action, B: Body, O: Object> sealed::Sealed for Admitted<A, B, O> {}
+impl<B: Body> sealed::Sealed for SignedIn<B> {}
+impl<R: PublicReason, B: Body> sealed::Sealed for Public<R, B> {}
+
+/// What a handler begins with: [`Admitted`], [`SignedIn`] or [`Public`]. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no gate, so a handler cannot begin with it",
+    note = "begin with `Admitted<A>`, `SignedIn` or `Public<R>` from `identity::http`"
+)]
+pub trait Gate: sealed::Sealed + Sized + 'static {
+    /// What the manifest says of routes that begin so.
+    fn access() -> Access;
+    /// Admits the request, or refuses it.
+    fn enter<'a>(
+        req: &'a HttpRequest,
+        payload: &'a mut Payload,
+    ) -> LocalBoxFuture<'a, Result<Self, Problem>>;
+}
+
+/// What may follow the gate; it is taken after the gate has admitted the caller.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot follow the gate of a handler",
+    note = "use `Data<T>`, `identity::http::Query<T>`, `HttpRequest` or `web::Payload`; what the path names is the gate's object"
+)]
+pub trait Extra: Sized + 'static {
+    /// Takes the argument.
+    ///
+    /// # Errors
+    /// A problem that is answered in place of the handler.
+    fn extract(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Problem>;
+}
+
+impl<T: ?Sized + 'static> Extra for web::Data<T> {
+    fn extract(req: &HttpRequest, _: &mut Payload) -> Result<Self, Problem> {
+        match req.app_data::<Self>() {
+            Some(data) => Ok(data.clone()),
+            None => Err(Problem::unavailable(&format!(
+                "{} is not mounted",
+                std::any::type_name::<T>()
+            ))),
+        }
+    }
+}
+
+impl Extra for HttpRequest {
+    fn extract(req: &HttpRequest, _: &mut Payload) -> Result<Self, Problem> {
+        Ok(req.clone())
+    }
+}
+
+impl Extra for web::Payload {
+    fn extract(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Problem> {
+        use actix_web::FromRequest;
+        Self::from_request(req, payload)
+            .into_inner()
+            .map_err(|error| Problem::unavailable(&error))
+    }
+}
+
+/// The arguments of a handler: a tuple that begins with a [`Gate`].
+#[diagnostic::on_unimplemented(
+    message = "a handler must begin with a gate: `Admitted<A>`, `SignedIn` or `Public<R>`",
+    label = "these arguments do not begin with a gate"
+)]
+pub trait Args: Sized + 'static {
+    /// What the handler begins with.
+    type Gate: Gate;
+    /// Takes all arguments, in order.
+    fn take<'a>(
+        req: &'a HttpRequest,
+        payload: &'a mut Payload,
+    ) -> LocalBoxFuture<'a, Result<Self, Problem>>;
+}
+
+macro_rules! args {
+    ($($extra:ident)*) => {
+        impl<G: Gate, $($extra: Extra,)*> Args for (G, $($extra,)*) {
+            type Gate = G;
+            fn take<'a>(
+                req: &'a HttpRequest,
+                payload: &'a mut Payload,
+            ) -> LocalBoxFuture<'a, Result<Self, Problem>> {
+                Box::pin(async move { Ok((G::enter(req, payload).await?, $($extra::extract(req, payload)?,)*)) })
+            }
+        }
+    };
+}
+
+args! {}
+args! { X1 }
+args! { X1 X2 }
+args! { X1 X2 X3 }
+args! { X1 X2 X3 X4 }
+args! { X1 X2 X3 X4 X5 }

@@ -1,0 +1,240 @@
+//! Bodies, read after the guard has admitted the caller.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, dev::Payload, http::header};
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, future::LocalBoxFuture};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use smol_str::SmolStr;
+
+use crate::{Code, ContextName, Problem, RequestContext, guard::agree};
+
+/// Largest JSON body, in bytes.
+pub const JSON_BYTES_MAX: usize = 256 * 1024;
+/// A body that is not there after this long is given up.
+const READ_MAX: Duration = Duration::from_secs(30);
+
+/// Something that a body can be read as.
+pub trait Body: Sized + 'static {
+    /// Reads the body; `context` is what it must not contradict.
+    fn read<'a>(
+        req: &'a HttpRequest,
+        payload: &'a mut Payload,
+        context: Option<&'a RequestContext>,
+    ) -> LocalBoxFuture<'a, Result<Self, Problem>>;
+}
+
+/// The body stays unread, for routes that have none or that read it as a stream.
+impl Body for () {
+    fn read<'a>(
+        _: &'a HttpRequest,
+        _: &'a mut Payload,
+        _: Option<&'a RequestContext>,
+    ) -> LocalBoxFuture<'a, Result<Self, Problem>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// A JSON body of at most [`JSON_BYTES_MAX`]; unknown members are refused.
+///
+/// An empty body counts as `{}`. The names of a context (`tenant_id`, `env`, …)
+/// may appear if they agree with the headers.
+#[derive(Debug, Clone)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> Body for Json<T> {
+    fn read<'a>(
+        req: &'a HttpRequest,
+        payload: &'a mut Payload,
+        context: Option<&'a RequestContext>,
+    ) -> LocalBoxFuture<'a, Result<Self, Problem>> {
+        Box::pin(async move {
+            let bytes = collect(req, payload).await?;
+            parse(if bytes.is_empty() { b"{}" } else { &bytes }, context).map(Self)
+        })
+    }
+}
+
+async fn collect(req: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Problem> {
+    let announced = req
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > JSON_BYTES_MAX) {
+        return Err(too_large());
+    }
+    let body = tokio::time::timeout(READ_MAX, gather(payload)).await;
+    let body =
+        body.map_err(|_| Problem::new(Code::RequestTimeout, "The body took too long to arrive."))??;
+    if !body.is_empty() && !is_json(req) {
+        return Err(Problem::new(
+            Code::BodyInvalid,
+            "Send Content-Type: application/json.",
+        ));
+    }
+    Ok(body)
+}
+
+async fn gather(payload: &mut Payload) -> Result<Bytes, Problem> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| {
+            Problem::new(Code::BodyInvalid, "The body ended early or is malformed.")
+        })?;
+        if body.len() + chunk.len() > JSON_BYTES_MAX {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn too_large() -> Problem {
+    Problem::new(
+        Code::BodyTooLarge,
+        format!("The body may have at most {JSON_BYTES_MAX} bytes."),
+    )
+}
+
+fn is_json(req: &HttpRequest) -> bool {
+    let value = req
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .and_then(|text| text.split(';').next())
+        .unwrap_or_default()
+        .trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+#[derive(Deserialize, Default)]
+struct Mentions {
+    tenant_id: Option<Value>,
+    env: Option<Value>,
+    project_id: Option<Value>,
+    surface_id: Option<Value>,
+    app_id: Option<Value>,
+}
+
+impl Mentions {
+    fn named(self) -> impl Iterator<Item = (ContextName, Value)> {
+        let values = [
+            self.tenant_id,
+            self.env,
+            self.project_id,
+            self.surface_id,
+            self.app_id,
+        ];
+        ContextName::ALL
+            .into_iter()
+            .zip(values)
+            .filter_map(|(name, value)| Some((name, value?)))
+    }
+}
+
+/// Reads `bytes` as a `T`, without unknown members and without another context.
+pub(crate) fn parse<T: DeserializeOwned>(
+    bytes: &[u8],
+    context: Option<&RequestContext>,
+) -> Result<T, Problem> {
+    if let Some(context) = context {
+        let mentions = serde_json::from_slice::<Mentions>(bytes).unwrap_or_default();
+        for (name, value) in mentions.named() {
+            // What is no text cannot agree.
+            let text = SmolStr::new(value.as_str().unwrap_or_default());
+            agree(context, &[(name, text)])?;
+        }
+    }
+    let mut unknown = None;
+    let mut track = serde_path_to_error::Track::new();
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
+    let parsed = serde_ignored::deserialize(tracked, |path| {
+        let path = path.to_string();
+        if ContextName::from_field(&path).is_none() {
+            unknown.get_or_insert(path);
+        }
+    });
+    let value = parsed.map_err(|error| misread(&error, &pointer(&track.path().to_string())))?;
+    reader.end().map_err(|error| misread(&error, ""))?;
+    match unknown {
+        Some(path) => Err(Problem::invalid(&pointer(&path), "unknown member")),
+        None => Ok(value),
+    }
+}
+
+/// `a.b[2].c` as an RFC 6901 pointer.
+fn pointer(path: &str) -> String {
+    match path {
+        "" | "." => String::new(),
+        path => format!("/{}", path.replace(['.', '['], "/").replace(']', "")),
+    }
+}
+
+fn misread(error: &serde_json::Error, pointer: &str) -> Problem {
+    if error.is_data() {
+        return Problem::invalid(pointer, error.to_string());
+    }
+    Problem::new(Code::BodyInvalid, format!("The body is not JSON: {error}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Thing {
+        name: String,
+        #[serde(default)]
+        parts: Vec<Part>,
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Part {
+        size: u8,
+    }
+
+    fn code_of(text: &str) -> Code {
+        parse::<Thing>(text.as_bytes(), None).unwrap_err().code()
+    }
+
+    #[test]
+    fn unreadable_is_400_and_wrong_is_422() {
+        for unreadable in ["{", "{\"name\":\"a\"} x", "\"\u{1}\"", "{\"name\":}", "nul"] {
+            assert_eq!(code_of(unreadable), Code::BodyInvalid, "{unreadable}");
+        }
+        for wrong in [
+            "{}",
+            "[]",
+            "{\"name\":1}",
+            "{\"name\":\"a\",\"nme\":1}",
+            "{\"name\":\"a\",\"name\":\"b\"}",
+        ] {
+            assert_eq!(code_of(wrong), Code::ValidationFailed, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_pointed_at() {
+        let problem =
+            parse::<Thing>(br#"{"name":"a","parts":[{"size":1},{"size":999}]}"#, None).unwrap_err();
+        let ids = crate::RequestIds::from_headers(Some("r"), None, &crate::test_entropy::Ones);
+        assert_eq!(
+            problem.to_json(&ids).pointer("/errors/0/pointer").unwrap(),
+            "/parts/1/size"
+        );
+        let problem =
+            parse::<Thing>(br#"{"name":"a","parts":[{"size":1,"colour":2}]}"#, None).unwrap_err();
+        assert_eq!(
+            problem.to_json(&ids).pointer("/errors/0/pointer").unwrap(),
+            "/parts/0/colour"
+        );
+    }
+
+    #[test]
+    fn a_body_may_repeat_the_context() {
+        assert!(parse::<Thing>(br#"{"name":"a","tenant_id":"t_a"}"#, None).is_ok());
+    }
+}

@@ -1,0 +1,113 @@
+//! The outermost layer: every request has ids, every refusal is a problem.
+
+use std::sync::Arc;
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    web::Data,
+};
+
+use super::reply;
+use crate::{Entropy, Problem, RequestIds};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// What [`edge`] needs; mount it as `Data`.
+pub struct EdgeState {
+    /// Makes ids for requests that bring none.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// The ids of a request; [`edge`] gave it some.
+#[must_use]
+pub fn ids_of(req: &HttpRequest) -> RequestIds {
+    let given = req.extensions().get::<RequestIds>().cloned();
+    given.unwrap_or_else(|| adopt(req.headers(), req.app_data::<Data<EdgeState>>()))
+}
+
+fn adopt(headers: &HeaderMap, state: Option<&Data<EdgeState>>) -> RequestIds {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    match state {
+        Some(state) => {
+            RequestIds::from_headers(text(REQUEST_ID), text(TRACEPARENT), &*state.entropy)
+        }
+        None => RequestIds::from_headers(text(REQUEST_ID), text(TRACEPARENT), &Unmounted),
+    }
+}
+
+/// Stands in where an application forgot to mount [`EdgeState`]: ids are then all alike, not absent.
+struct Unmounted;
+
+impl Entropy for Unmounted {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(1);
+    }
+}
+
+/// Middleware (`wrap(from_fn(edge))`): takes or makes the request's ids, echoes
+/// them, and writes every error as an RFC 9457 problem that carries them.
+///
+/// # Errors
+/// None: an inner error becomes a response.
+pub async fn edge<B: MessageBody + 'static>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let ids = adopt(req.headers(), req.app_data::<Data<EdgeState>>());
+    req.extensions_mut().insert(ids.clone());
+    let request = req.request().clone();
+    let response = match next.call(req).await {
+        Ok(response) => response.map_into_boxed_body(),
+        Err(error) => ServiceResponse::from_err(error, request),
+    };
+    let mut response = explain(response, &ids);
+    echo(response.headers_mut(), &ids);
+    Ok(response)
+}
+
+/// Gives a refusal its body.
+fn explain(response: ServiceResponse<BoxBody>, ids: &RequestIds) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let rendered = match response.response().error() {
+        Some(error) => match error.as_error::<Problem>() {
+            Some(problem) => reply::render(problem, ids),
+            None => {
+                tracing::warn!(request_id = %ids.request_id, %error, "a request failed");
+                reply::render(&reply::of_status(status), ids)
+            }
+        },
+        None if response.headers().contains_key("content-type") => return response,
+        None => reply::render(&reply::of_status(status), ids),
+    };
+    let allow = response.headers().get("allow").cloned();
+    let mut response = response.into_response(rendered);
+    if let Some(allow) = allow {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("allow"), allow);
+    }
+    response
+}
+
+fn echo(headers: &mut HeaderMap, ids: &RequestIds) {
+    for (name, text) in [
+        (REQUEST_ID, ids.request_id.as_str()),
+        (TRACEPARENT, ids.traceparent.as_str()),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    }
+}
