@@ -1,0 +1,33 @@
+//! `crash`: builds the release server and runs the crash drill of the bench package against it.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{measure, process::run as run_command};
+
+/// How long to drill.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How many times the server is killed.
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// Makes the moments of the kills repeatable; printed when it was chosen by chance.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Builds, kills, restarts and accounts.
+///
+/// # Errors
+/// When an acknowledged event was lost or repeated, or the drill cannot run.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut drill = measure::tool()?;
+    drill
+        .arg("crash")
+        .arg("--rounds")
+        .arg(options.rounds.to_string());
+    if let Some(seed) = options.seed {
+        drill.arg("--seed").arg(seed.to_string());
+    }
+    run_command(&mut drill)
+}

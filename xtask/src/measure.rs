@@ -1,0 +1,76 @@
+//! `bench`: builds the release server and measures it with the bench package.
+
+use std::process::Command;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::{
+    process::{cargo, root, run as run_command},
+    workspace::metadata,
+};
+
+/// Enough open files for 5,000 connections at both ends, as far as the hard limit allows.
+const RAISE_FILES: &str = r#"ulimit -n "$(ulimit -Hn)"; exec "$@""#;
+
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Any of them, in the order given; all without one.
+    subjects: Vec<Subject>,
+    /// Install the peers that are compared with, where they are missing (apt-get, as root).
+    #[arg(long)]
+    install_peers: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Subject {
+    /// A guarded route against a bare handler.
+    Guard,
+    /// Durable appends against a raw append+fdatasync loop.
+    Append,
+    /// Fan-out to 1,000 subscribers and the cost of 5,000 idle ones, beside nchan.
+    Fanout,
+}
+
+/// Builds, measures and prints one table.
+///
+/// # Errors
+/// When something does not build or a measurement cannot be made.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut command = tool()?;
+    command.arg("measure");
+    for subject in &options.subjects {
+        command.arg(match subject {
+            Subject::Guard => "guard",
+            Subject::Append => "append",
+            Subject::Fanout => "fanout",
+        });
+    }
+    if options.install_peers {
+        command.arg("--install-peers");
+    }
+    run_command(&mut command)
+}
+
+/// The release build of `tenantry-bench`, told where the release server is.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn tool() -> Result<Command> {
+    let packages = [
+        "build",
+        "--release",
+        "-p",
+        "tenantry-server",
+        "-p",
+        "tenantry-bench",
+    ];
+    run_command(&mut cargo(packages))?;
+    let release = metadata()?.target_directory.join("release");
+    let mut command = Command::new("sh");
+    command.args(["-c", RAISE_FILES, "sh"]).current_dir(root());
+    command.arg(release.join("tenantry-bench"));
+    command.arg("--server").arg(release.join("tenantry"));
+    Ok(command)
+}
