@@ -57,18 +57,14 @@ impl Entropy for Unmounted {
 /// them, and writes every error as an RFC 9457 problem that carries them.
 ///
 /// # Errors
-/// None: an inner error becomes a response.
+/// What another middleware fails with; routes do not.
 pub async fn edge<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let ids = adopt(req.headers(), req.app_data::<Data<EdgeState>>());
     req.extensions_mut().insert(ids.clone());
-    let request = req.request().clone();
-    let response = match next.call(req).await {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => ServiceResponse::from_err(error, request),
-    };
+    let response = next.call(req).await?.map_into_boxed_body();
     let mut response = explain(response, &ids);
     echo(response.headers_mut(), &ids);
     Ok(response)

@@ -1,6 +1,6 @@
 //! The one place where handlers become routes, and the list of all of them.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder,
@@ -10,7 +10,10 @@ use actix_web::{
 };
 
 use super::{Admitted, Args, Body, Object, Public, PublicReason, SignedIn};
-use crate::{Action, Realm, Role};
+use crate::{Action, Problem, Realm, Role};
+
+/// An answer that has not begun after this long is given up; a stream begins at once.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,12 +252,17 @@ where
     F::Output: Responder,
     A: Args,
 {
-    match A::take(&req, &mut payload).await {
-        Ok(args) => handler
-            .call(args)
-            .await
-            .respond_to(&req)
-            .map_into_boxed_body(),
-        Err(problem) => actix_web::Error::from(problem).into(),
+    let answer = async {
+        let args = A::take(&req, &mut payload).await?;
+        Ok(handler.call(args).await)
+    };
+    match tokio::time::timeout(ANSWER_MAX, answer).await {
+        Ok(Ok(answer)) => answer.respond_to(&req).map_into_boxed_body(),
+        Ok(Err(problem)) => refuse(problem),
+        Err(_) => refuse(Problem::unavailable(&"the answer took too long")),
     }
+}
+
+fn refuse(problem: Problem) -> HttpResponse {
+    actix_web::Error::from(problem).into()
 }
