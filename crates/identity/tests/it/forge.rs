@@ -5,14 +5,14 @@ use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 
 /// Moment at which the fake clock starts, in seconds.
-pub const NOW_S: i64 = 1_767_225_600;
+pub(crate) const NOW_S: i64 = 1_767_225_600;
 
 /// A key pair that signs nothing but tests.
-pub const RSA_PRIVATE: &[u8] = include_bytes!("rsa_for_tests.pem");
-pub const RSA_PUBLIC: &[u8] = include_bytes!("rsa_for_tests.pub.pem");
+pub(crate) const RSA_PRIVATE: &[u8] = include_bytes!("rsa_for_tests.pem");
+pub(crate) const RSA_PUBLIC: &[u8] = include_bytes!("rsa_for_tests.pub.pem");
 
 /// Claims that the own issuer would write.
-pub fn claims() -> Value {
+pub(crate) fn claims() -> Value {
     json!({
         "iss": testkit::ISSUER, "aud": testkit::AUDIENCE, "sub": "u_1", "jti": "j", "sid": "se_1",
         "iat": NOW_S, "nbf": NOW_S, "exp": NOW_S + 900,
@@ -20,12 +20,12 @@ pub fn claims() -> Value {
 }
 
 /// A header that the own issuer would write.
-pub fn header() -> Value {
+pub(crate) fn header() -> Value {
     json!({"alg": "HS256", "typ": "at+jwt", "kid": "test"})
 }
 
 /// `claims` with one member changed, or removed when `value` is null.
-pub fn with(mut object: Value, name: &str, value: Value) -> Value {
+pub(crate) fn with(mut object: Value, name: &str, value: Value) -> Value {
     let members = object.as_object_mut().unwrap();
     if value.is_null() {
         members.remove(name)
@@ -36,7 +36,12 @@ pub fn with(mut object: Value, name: &str, value: Value) -> Value {
 }
 
 /// A token of raw texts, signed as asked.
-pub fn sign_raw(header: &str, claims: &str, key: &EncodingKey, algorithm: Algorithm) -> String {
+pub(crate) fn sign_raw(
+    header: &str,
+    claims: &str,
+    key: &EncodingKey,
+    algorithm: Algorithm,
+) -> String {
     let signed = format!(
         "{}.{}",
         URL_SAFE_NO_PAD.encode(header),
@@ -47,7 +52,7 @@ pub fn sign_raw(header: &str, claims: &str, key: &EncodingKey, algorithm: Algori
 }
 
 /// A token signed with the secret of the test world.
-pub fn sign(header: &Value, claims: &Value) -> String {
+pub(crate) fn sign(header: &Value, claims: &Value) -> String {
     sign_raw(
         &header.to_string(),
         &claims.to_string(),

@@ -39,6 +39,23 @@ async fn ask<A: tenantry_identity::Action>(world: &World, ask: Ask<'_>) -> Resul
     world.guard.admit::<A>(&presented).await.map(drop)
 }
 
+/// Asks with a bearer token and nothing named elsewhere.
+async fn bear<A: tenantry_identity::Action>(
+    world: &World,
+    token: &str,
+    selectors: [Selector<'_>; 5],
+) -> Result<(), Refusal> {
+    ask::<A>(
+        world,
+        Ask {
+            credential: Credential::Bearer(token),
+            selectors,
+            mentions: vec![],
+        },
+    )
+    .await
+}
+
 fn with(name: ContextName, selector: Selector<'static>) -> [Selector<'static>; 5] {
     let mut selectors = GOOD;
     let at = ContextName::ALL.iter().position(|n| *n == name).unwrap();
@@ -82,63 +99,20 @@ async fn each_row_comes_before_the_next() {
         );
     }
     // 2 before 3: a bad context of a tenant that is not the caller's.
-    let got = ask::<Anything>(
-        &world,
-        Ask {
-            credential: Credential::Bearer(&stranger),
-            selectors: bad_context,
-            mentions: vec![],
-        },
-    )
-    .await;
+    let got = bear::<Anything>(&world, &stranger, bad_context).await;
     assert_eq!(got, Err(Refusal::ContextInvalid(ContextName::Tenant)));
     // 3 before 4: no member and an unknown project.
     let unknown_project = with(ContextName::Project, Selector::One("p_other"));
-    let got = ask::<Anything>(
-        &world,
-        Ask {
-            credential: Credential::Bearer(&stranger),
-            selectors: unknown_project,
-            mentions: vec![],
-        },
-    )
-    .await;
+    let got = bear::<Anything>(&world, &stranger, unknown_project).await;
     assert_eq!(got, Err(Refusal::TenantForbidden));
     // 4 before 5: an unknown project and too small a role.
-    let got = ask::<Manage>(
-        &world,
-        Ask {
-            credential: Credential::Bearer(&token),
-            selectors: unknown_project,
-            mentions: vec![],
-        },
-    )
-    .await;
+    let got = bear::<Manage>(&world, &token, unknown_project).await;
     assert_eq!(got, Err(Refusal::UnknownProject));
     // 5.
-    let got = ask::<Manage>(
-        &world,
-        Ask {
-            credential: Credential::Bearer(&token),
-            selectors: GOOD,
-            mentions: vec![],
-        },
-    )
-    .await;
+    let got = bear::<Manage>(&world, &token, GOOD).await;
     assert_eq!(got, Err(Refusal::RoleForbidden));
     // And the owner's request succeeds, so none of that was by accident.
-    assert_eq!(
-        ask::<Anything>(
-            &world,
-            Ask {
-                credential: Credential::Bearer(&token),
-                selectors: GOOD,
-                mentions: vec![]
-            }
-        )
-        .await,
-        Ok(())
-    );
+    assert_eq!(bear::<Anything>(&world, &token, GOOD).await, Ok(()));
 }
 
 #[tokio::test]
@@ -229,26 +203,10 @@ async fn operators_work_in_tenant_0_alone() {
     world.directory.set_role("t_a", "u_boss", Role::Owner);
     let boss = world.token("u_boss");
     let operator = world.token("u_op");
-    let refused = ask::<Operate>(
-        &world,
-        Ask {
-            credential: Credential::Bearer(&boss),
-            selectors: GOOD,
-            mentions: vec![],
-        },
-    )
-    .await;
+    let refused = bear::<Operate>(&world, &boss, GOOD).await;
     assert_eq!(refused, Err(Refusal::RoleForbidden));
     let system = with(ContextName::Tenant, Selector::One("t_system"));
-    let admitted = ask::<Operate>(
-        &world,
-        Ask {
-            credential: Credential::Bearer(&operator),
-            selectors: system,
-            mentions: vec![],
-        },
-    )
-    .await;
+    let admitted = bear::<Operate>(&world, &operator, system).await;
     assert_eq!(admitted, Ok(()));
 }
 
@@ -259,29 +217,10 @@ async fn a_token_bound_to_a_tenant_counts_there_alone() {
     world.directory.set_role("t_b", "u_a", Role::Owner);
     let claims = set(set(claims(), "sub", "u_a".into()), "tid", "t_b".into());
     let bound = sign(&header(), &claims);
-    let refused = ask::<Anything>(
-        &world,
-        Ask {
-            credential: Credential::Bearer(&bound),
-            selectors: GOOD,
-            mentions: vec![],
-        },
-    )
-    .await;
+    let refused = bear::<Anything>(&world, &bound, GOOD).await;
     assert_eq!(refused, Err(Refusal::TenantForbidden));
     let there = with(ContextName::Tenant, Selector::One("t_b"));
-    assert_eq!(
-        ask::<Anything>(
-            &world,
-            Ask {
-                credential: Credential::Bearer(&bound),
-                selectors: there,
-                mentions: vec![]
-            }
-        )
-        .await,
-        Ok(())
-    );
+    assert_eq!(bear::<Anything>(&world, &bound, there).await, Ok(()));
 }
 
 #[tokio::test]
@@ -289,15 +228,7 @@ async fn a_directory_that_fails_never_allows() {
     let world = world();
     let token = world.token("u_a");
     world.directory.set_down(true);
-    let got = ask::<Anything>(
-        &world,
-        Ask {
-            credential: Credential::Bearer(&token),
-            selectors: GOOD,
-            mentions: vec![],
-        },
-    )
-    .await;
+    let got = bear::<Anything>(&world, &token, GOOD).await;
     assert!(matches!(got, Err(Refusal::Unavailable(_))), "{got:?}");
 }
 

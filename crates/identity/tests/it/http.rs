@@ -106,7 +106,6 @@ async fn read(response: ServiceResponse) -> Reply {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "reads better at the call")]
 async fn send(world: &World, request: test::TestRequest) -> Reply {
     let mounted = mounted();
     let edge_state = Data::new(EdgeState {
