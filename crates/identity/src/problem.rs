@@ -57,6 +57,10 @@ codes! {
     BodyInvalid = 400, "body_invalid", "The body cannot be read";
     /// The query cannot be read.
     QueryInvalid = 400, "query_invalid", "The query cannot be read";
+    /// A header other than the context's cannot be read.
+    HeaderInvalid = 400, "header_invalid", "A header is invalid";
+    /// The route speaks WebSocket alone.
+    UpgradeRequired = 426, "upgrade_required", "A WebSocket handshake is required";
     /// The body is too large.
     BodyTooLarge = 413, "body_too_large", "The body is too large";
     /// The request took too long to arrive.

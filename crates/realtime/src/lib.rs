@@ -1,1 +1,51 @@
-//! Placeholder.
+//! Streams that cannot cross tenants and resume without loss.
+//!
+//! Start at [`Realtime`]. A thread is registered ([`Registry`]), messages to it
+//! become durable envelopes in one log, and a hub shares them with all who
+//! follow it over SSE or WebSocket. One cursor, `epoch-seq`, resumes on either.
+//! Clients that cannot send headers use single-use [`Tickets`].
+//!
+//! With the feature `http` (on by default) `routes` mounts everything on
+//! actix-web; without it the registry, publishing and tickets remain.
+//!
+//! **Invariant:** an event is told only after it is durable; who resumes gets
+//! every event after the cursor once, or is told of the gap.
+
+mod actions;
+mod config;
+mod envelope;
+mod error;
+mod frames;
+mod hub;
+mod limits;
+mod meters;
+#[cfg(feature = "http")]
+mod openapi;
+mod presence;
+mod publish;
+mod registry;
+#[cfg(feature = "http")]
+mod routes;
+mod service;
+#[cfg(feature = "http")]
+mod sse;
+mod tickets;
+mod watch;
+mod wire;
+#[cfg(feature = "http")]
+mod ws;
+
+pub use actions::{IssueTicket, OpenStream, PostMessage, ReadThread, RegisterThread};
+pub use config::{LimitsConfig, RealtimeConfig, Retention, RingLimits, Timings};
+pub use envelope::{
+    DATA_BYTES_MAX, Envelope, IDEMPOTENCY_KEY_BYTES_MAX, InvalidMessage, Message, TYPE_BYTES_MAX,
+};
+pub use error::{Exhausted, RealtimeError};
+#[cfg(feature = "http")]
+pub use openapi::openapi;
+pub use presence::STATE_BYTES_MAX;
+pub use registry::{CHAT, NewThread, Registry, RouteKey, TITLE_BYTES_MAX, Thread};
+#[cfg(feature = "http")]
+pub use routes::routes;
+pub use service::{Realtime, RealtimeDeps};
+pub use tickets::{TICKET_LIFE, Tickets};

@@ -1,0 +1,204 @@
+//! A topic: one stream that is followed live, by one pump for all subscribers.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use identity::UserId;
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use store::{Epoch, StoredEvent, StreamKey};
+use tokio::{
+    sync::{Notify, OnceCell},
+    time::Instant,
+};
+
+use super::{
+    ring::{At, Bounds, Ring},
+    waiters::{WAKE_STEP, Waiters, Whom},
+};
+use crate::{
+    meters::Transport,
+    presence::{Presence, Roster, StateRefused, Update},
+};
+
+/// A stream with at least one subscriber, or one that left just now.
+pub(crate) struct Topic {
+    pub(super) stream: StreamKey,
+    /// Set once the pump runs; before that the first subscribers wait.
+    pub(super) started: OnceCell<()>,
+    /// Tells the pump that there is something to do by and by.
+    pub(super) nudge: Notify,
+    state: Mutex<State>,
+}
+
+struct State {
+    epoch: Epoch,
+    ring: Ring,
+    waiters: Waiters,
+    presence: Presence,
+    /// Set when the topic cannot go on: its subscribers are cut and resume elsewhere.
+    closed: bool,
+}
+
+/// What a subscriber finds at its position.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The event.
+    Event(Bytes),
+    /// The position is no longer in the ring.
+    Behind,
+    /// The topic has ended.
+    Closed,
+}
+
+impl Topic {
+    pub(super) fn new(stream: StreamKey, presence: Presence) -> Self {
+        Self {
+            stream,
+            started: OnceCell::new(),
+            nudge: Notify::new(),
+            state: Mutex::new(State {
+                epoch: Epoch(0),
+                ring: Ring::starting_at(1),
+                waiters: Waiters::default(),
+                presence,
+                closed: false,
+            }),
+        }
+    }
+
+    /// Begins to hold what follows `head`.
+    pub(super) fn start(&self, epoch: Epoch, head: u64) {
+        let mut state = self.state.lock();
+        state.epoch = epoch;
+        state.ring = Ring::starting_at(head + 1);
+    }
+
+    pub(super) fn enter(&self, transport: Transport) -> usize {
+        self.state.lock().waiters.enter(transport)
+    }
+
+    /// Gives a place back; says whether it was the last.
+    pub(super) fn leave(&self, place: usize) -> bool {
+        let mut state = self.state.lock();
+        state.waiters.leave(place);
+        state.waiters.is_empty()
+    }
+
+    pub(super) fn is_deserted(&self) -> bool {
+        self.state.lock().waiters.is_empty()
+    }
+
+    /// The life of the log and the seq that the pump expects next.
+    pub(super) fn expects(&self) -> (Epoch, u64) {
+        let state = self.state.lock();
+        (state.epoch, state.ring.next())
+    }
+
+    /// What the ring holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.state.lock().ring.bytes()
+    }
+
+    /// Adds events that follow what is there, and wakes everyone once. Events
+    /// that are known are skipped; `false` says that one was missing.
+    pub(super) fn extend(&self, events: &[StoredEvent], bounds: Bounds) -> bool {
+        let mut whole = true;
+        {
+            let mut state = self.state.lock();
+            for event in events {
+                let next = state.ring.next();
+                if event.cursor.epoch != state.epoch || event.cursor.seq > next {
+                    whole = false;
+                    break;
+                }
+                if event.cursor.seq == next {
+                    state.ring.push(event, bounds);
+                }
+            }
+        }
+        self.wake(Whom::All);
+        whole
+    }
+
+    /// Ends the topic for all of its subscribers.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.wake(Whom::All);
+    }
+
+    /// Wakes those who wait, never holding the lock for more than a step.
+    pub(super) fn wake(&self, whom: Whom) {
+        let mut step = Vec::with_capacity(WAKE_STEP);
+        let mut from = Some(0);
+        while let Some(at) = from {
+            from = self.state.lock().waiters.take(at, whom, &mut step);
+            for waker in step.drain(..) {
+                waker.wake();
+            }
+        }
+    }
+
+    /// The event `seq`, or a place among those who wait for it.
+    pub(super) fn poll_at(
+        &self,
+        seq: u64,
+        transport: Transport,
+        place: usize,
+        cx: &Context<'_>,
+    ) -> Poll<Found> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Poll::Ready(Found::Closed);
+        }
+        match state.ring.at(seq, transport) {
+            At::Event(bytes) => Poll::Ready(Found::Event(bytes)),
+            At::Behind => Poll::Ready(Found::Behind),
+            At::Ahead => {
+                state.waiters.wait(place, cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// A member is there; returns who else is known to be.
+    pub(crate) fn join(&self, user: &UserId) -> Roster {
+        let roster = {
+            let mut state = self.state.lock();
+            state.presence.join(user);
+            state.presence.roster()
+        };
+        self.nudge.notify_one();
+        roster
+    }
+
+    /// One socket of a member is gone.
+    pub(crate) fn part(&self, user: &UserId) {
+        self.state.lock().presence.part(user, Instant::now());
+        self.nudge.notify_one();
+    }
+
+    /// A member shows another state.
+    pub(crate) fn show(&self, user: &UserId, shown: Box<RawValue>) -> Result<(), StateRefused> {
+        self.state.lock().presence.show(user, shown)?;
+        self.nudge.notify_one();
+        Ok(())
+    }
+
+    /// The next change of presence after `seen`, if there is one.
+    pub(crate) fn presence_after(&self, seen: u64) -> Option<Update> {
+        self.state.lock().presence.after(seen)
+    }
+
+    /// When presence has something to tell.
+    pub(super) fn presence_due(&self) -> Option<Instant> {
+        self.state.lock().presence.due(Instant::now())
+    }
+
+    /// Tells what is due.
+    pub(super) fn flush_presence(&self) {
+        if self.state.lock().presence.flush(Instant::now()) {
+            self.wake(Whom::Sockets);
+        }
+    }
+}

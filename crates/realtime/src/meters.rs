@@ -1,0 +1,70 @@
+//! What is counted. No label names a tenant: their number has no bound.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+/// How a stream reaches its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// Server-sent events.
+    Sse,
+    /// A WebSocket.
+    Ws,
+}
+
+/// Handles of one transport's figures.
+pub(crate) struct TransportMeters {
+    pub(crate) connections: Gauge,
+    pub(crate) deliveries: Counter,
+    pub(crate) bytes: Counter,
+    pub(crate) cuts: Counter,
+    pub(crate) gaps: Counter,
+}
+
+impl TransportMeters {
+    fn new(transport: &'static str) -> Self {
+        let labels = [("rail", "chat"), ("transport", transport)];
+        Self {
+            connections: gauge!("tenantry_realtime_connections", &labels),
+            deliveries: counter!("tenantry_realtime_deliveries_total", &labels),
+            bytes: counter!("tenantry_realtime_delivered_bytes_total", &labels),
+            cuts: counter!("tenantry_realtime_slow_consumer_cuts_total", &labels),
+            gaps: counter!("tenantry_realtime_gaps_total", &labels),
+        }
+    }
+
+    /// One event went out.
+    pub(crate) fn delivered(&self, bytes: usize) {
+        self.deliveries.increment(1);
+        self.bytes.increment(bytes as u64);
+    }
+}
+
+/// Handles of all figures, looked up once.
+pub(crate) struct Meters {
+    sse: TransportMeters,
+    ws: TransportMeters,
+    publish_seconds: Histogram,
+}
+
+impl Meters {
+    pub(crate) fn new() -> Self {
+        Self {
+            sse: TransportMeters::new("sse"),
+            ws: TransportMeters::new("ws"),
+            publish_seconds: histogram!("tenantry_realtime_publish_seconds", "rail" => "chat"),
+        }
+    }
+
+    pub(crate) fn of(&self, transport: Transport) -> &TransportMeters {
+        match transport {
+            Transport::Sse => &self.sse,
+            Transport::Ws => &self.ws,
+        }
+    }
+
+    pub(crate) fn published(&self, took: Duration) {
+        self.publish_seconds.record(took.as_secs_f64());
+    }
+}

@@ -1,0 +1,211 @@
+//! The realtime service: what the routes, and embedders, call.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use identity::{Clock, Entropy, Guard, Scope};
+use parking_lot::Mutex;
+use store::{Appended, Bounds, Cursor, Documents, EventLog, Read, Throttle};
+
+use crate::{
+    Message, RealtimeConfig, RealtimeError, Registry, RouteKey, Tickets,
+    hub::{From, Hub, Subscription},
+    limits::{Connection, Limits},
+    meters::{Meters, Transport},
+    publish::Publisher,
+    watch::Watch,
+};
+
+/// What the service stands on.
+pub struct RealtimeDeps {
+    /// Keeps threads.
+    pub documents: Arc<dyn Documents>,
+    /// Keeps events.
+    pub log: Arc<dyn EventLog>,
+    /// Keeps rates.
+    pub throttle: Arc<dyn Throttle>,
+    /// Gives tickets; made first, because the guard needs it.
+    pub tickets: Arc<Tickets>,
+    /// Rechecks and renews open streams.
+    pub guard: Arc<Guard>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids and jitter.
+    pub entropy: Arc<dyn Entropy>,
+    /// Settings.
+    pub config: RealtimeConfig,
+}
+
+/// Threads, their events, and those who follow them.
+pub struct Realtime {
+    pub(crate) registry: Registry,
+    pub(crate) tickets: Arc<Tickets>,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) config: RealtimeConfig,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) publisher: Publisher,
+    log: Arc<dyn EventLog>,
+    hub: Arc<Hub>,
+    limits: Arc<Limits>,
+    draining: AtomicBool,
+    spread: Mutex<Duration>,
+}
+
+/// A page of a thread's events.
+pub(crate) struct History {
+    pub(crate) events: Vec<store::StoredEvent>,
+    pub(crate) bounds: Bounds,
+    pub(crate) gap: Option<store::GapReason>,
+}
+
+impl Realtime {
+    /// A service over `deps`.
+    #[must_use]
+    pub fn new(deps: RealtimeDeps) -> Arc<Self> {
+        let RealtimeDeps {
+            documents,
+            log,
+            throttle,
+            tickets,
+            guard,
+            clock,
+            entropy,
+            config,
+        } = deps;
+        let meters = Arc::new(Meters::new());
+        let limits = Arc::new(Limits::new(throttle, config.limits.clone()));
+        let publisher = Publisher::new(
+            log.clone(),
+            limits.clone(),
+            clock.clone(),
+            config.retention,
+            meters.clone(),
+        );
+        Arc::new(Self {
+            registry: Registry::new(documents, clock, entropy.clone()),
+            hub: Arc::new(Hub::new(log.clone(), config.ring, config.timings.clone())),
+            tickets,
+            guard,
+            entropy,
+            config,
+            meters,
+            publisher,
+            log,
+            limits,
+            draining: AtomicBool::new(false),
+            spread: Mutex::new(Duration::ZERO),
+        })
+    }
+
+    /// The registry of threads.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Publishes a message; durable when this returns.
+    ///
+    /// # Errors
+    /// [`RealtimeError::Throttled`], [`RealtimeError::IdempotencyConflict`], [`RealtimeError::Store`].
+    pub async fn publish(
+        &self,
+        scope: &Scope,
+        route: &RouteKey,
+        message: &Message,
+    ) -> Result<Appended, RealtimeError> {
+        let envelope = self.publisher.admit(scope, route, message).await?;
+        self.publisher.append(route, envelope).await
+    }
+
+    /// Reads a page of a thread; from the oldest event where `after` cannot be honoured.
+    pub(crate) async fn history(
+        &self,
+        route: &RouteKey,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<History, RealtimeError> {
+        let stream = route.stream();
+        let mut gap = None;
+        let mut read = self.log.read(stream, after, limit).await?;
+        if let Read::Gap { reason, .. } = read {
+            gap = Some(reason);
+            read = self.log.read(stream, None, limit).await?;
+        }
+        let (events, bounds) = match read {
+            Read::Page { events, bounds } => (events, bounds),
+            Read::Gap { bounds, .. } => (Vec::new(), bounds),
+        };
+        Ok(History {
+            events,
+            bounds,
+            gap,
+        })
+    }
+
+    /// Opens a stream: a place among the tenant's streams, a position, a watch over the access.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        scope: Scope,
+        route: &RouteKey,
+        from: From,
+        transport: Transport,
+    ) -> Result<(Watch, Subscription), RealtimeError> {
+        let connection = self.connect(&scope)?;
+        let subscription = self.hub.subscribe(route.stream(), from, transport).await?;
+        let watch = Watch::new(self.clone(), scope, connection, transport);
+        Ok((watch, subscription))
+    }
+
+    fn connect(&self, scope: &Scope) -> Result<Connection, RealtimeError> {
+        if self.draining() {
+            return Err(RealtimeError::Draining);
+        }
+        self.limits.connect(scope.tenant())
+    }
+
+    /// Streams that are open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.limits.connections()
+    }
+
+    /// Streams of the log that are followed now.
+    #[must_use]
+    pub fn topics(&self) -> usize {
+        self.hub.topics()
+    }
+
+    /// Whether the service is stopping.
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// A moment of the time over which a drain is spread.
+    pub(crate) fn drain_delay(&self) -> Duration {
+        self.jitter(*self.spread.lock())
+    }
+
+    /// Closes all streams: new ones are refused from now on, open ones are told
+    /// at moments spread over `spread`, and closed. Ends when all are closed, at
+    /// the latest after `deadline`; returns how many were left open.
+    pub async fn drain(&self, spread: Duration, deadline: Duration) -> usize {
+        *self.spread.lock() = spread;
+        self.draining.store(true, Ordering::SeqCst);
+        self.hub.wake_all();
+        let _ = tokio::time::timeout(deadline, self.limits.all_closed()).await;
+        self.connections()
+    }
+
+    /// A time from zero to `most`, evenly drawn.
+    pub(crate) fn jitter(&self, most: Duration) -> Duration {
+        let mut bytes = [0; 4];
+        self.entropy.fill(&mut bytes);
+        most.mul_f64(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+    }
+}

@@ -1,0 +1,193 @@
+//! The watch over one open stream: heartbeats, access, drain, with one timer.
+//!
+//! **Invariant:** a stream whose token ended, or whose member was removed, ends
+//! within the recheck time; when that cannot be known it ends after
+//! [`UNKNOWN_MAX`], because access is never assumed.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use identity::{Action, Refusal, Scope};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::{Realtime, actions::OpenStream, limits::Connection, meters::Transport};
+
+/// How long a stream may go on while the directory cannot be asked.
+const UNKNOWN_MAX: Duration = Duration::from_secs(5);
+/// Clients reconnect at a moment of this time after a drain, or after a stream ends.
+const RECONNECT_FIRST: Duration = Duration::from_millis(500);
+const RECONNECT_SPREAD: Duration = Duration::from_millis(2500);
+
+/// What a watch tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Tick {
+    /// A sign of life is due.
+    Heartbeat,
+    /// The stream must end.
+    End(End),
+}
+
+/// Why a stream must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The token or the session ended.
+    TokenEnded,
+    /// The member may not follow this stream any more.
+    AccessRevoked,
+    /// The server is stopping, or cannot know whether access holds.
+    Drain,
+}
+
+/// Watches over one open stream.
+pub(crate) struct Watch {
+    pub(crate) realtime: Arc<Realtime>,
+    pub(crate) scope: Arc<Scope>,
+    transport: Transport,
+    timer: Pin<Box<Sleep>>,
+    heartbeat_at: Instant,
+    recheck_at: Instant,
+    known_at: Instant,
+    drain_at: Option<Instant>,
+    recheck: Option<BoxFuture<'static, Result<(), Refusal>>>,
+    _connection: Connection,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.realtime
+            .meters
+            .of(self.transport)
+            .connections
+            .decrement(1);
+    }
+}
+
+impl Watch {
+    pub(crate) fn new(
+        realtime: Arc<Realtime>,
+        scope: Scope,
+        connection: Connection,
+        transport: Transport,
+    ) -> Self {
+        let now = Instant::now();
+        let timings = &realtime.config.timings;
+        let (heartbeat_at, recheck_at) = (
+            now + timings.heartbeat,
+            // Spread, so that streams opened together are not rechecked together.
+            now + realtime.jitter(timings.recheck),
+        );
+        realtime.meters.of(transport).connections.increment(1);
+        Self {
+            realtime,
+            scope: Arc::new(scope),
+            transport,
+            timer: Box::pin(sleep_until(heartbeat_at.min(recheck_at))),
+            heartbeat_at,
+            recheck_at,
+            known_at: now,
+            drain_at: None,
+            recheck: None,
+            _connection: connection,
+        }
+    }
+
+    /// Goes on with a renewed scope.
+    pub(crate) fn renew(&mut self, scope: Scope) {
+        self.scope = Arc::new(scope);
+        self.recheck = None;
+        self.known_at = Instant::now();
+    }
+
+    /// The next thing to do; wakes at the time of the one after.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Tick> {
+        if self.realtime.draining() && self.drain_at.is_none() {
+            self.drain_at = Some(Instant::now() + self.realtime.drain_delay());
+            self.arm();
+        }
+        if let Some(end) = self.poll_recheck(cx) {
+            return Poll::Ready(Tick::End(end));
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if let Some(tick) = self.due(cx) {
+                return Poll::Ready(tick);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn due(&mut self, cx: &mut Context<'_>) -> Option<Tick> {
+        let now = Instant::now();
+        let timings = &self.realtime.config.timings;
+        let mut tick = None;
+        if self.heartbeat_at <= now {
+            self.heartbeat_at = now + timings.heartbeat;
+            tick = Some(Tick::Heartbeat);
+        }
+        if self.recheck_at <= now {
+            self.recheck_at = now + timings.recheck;
+            self.begin_recheck();
+        }
+        if self.drain_at.is_some_and(|at| at <= now) {
+            return Some(Tick::End(End::Drain));
+        }
+        self.arm();
+        self.poll_recheck(cx).map(Tick::End).or(tick)
+    }
+
+    fn arm(&mut self) {
+        let next = self.heartbeat_at.min(self.recheck_at);
+        let next = self.drain_at.map_or(next, |at| at.min(next));
+        self.timer.as_mut().reset(next);
+    }
+
+    fn begin_recheck(&mut self) {
+        if self.recheck.is_none() {
+            let (guard, scope) = (self.realtime.guard.clone(), self.scope.clone());
+            self.recheck = Some(Box::pin(async move {
+                guard.recheck(&scope, OpenStream::ROLE).await
+            }));
+        }
+    }
+
+    fn poll_recheck(&mut self, cx: &mut Context<'_>) -> Option<End> {
+        let now = Instant::now();
+        let Poll::Ready(answer) = self.recheck.as_mut()?.as_mut().poll(cx) else {
+            return (now > self.known_at + UNKNOWN_MAX).then_some(End::Drain);
+        };
+        self.recheck = None;
+        match answer {
+            Ok(()) => {
+                self.known_at = now;
+                None
+            }
+            Err(refusal) => end_of(&refusal)
+                .or_else(|| (now > self.known_at + UNKNOWN_MAX).then_some(End::Drain)),
+        }
+    }
+
+    /// When the client should come back, spread over all clients.
+    pub(crate) fn reconnect_delay(&self) -> Duration {
+        RECONNECT_FIRST + self.realtime.jitter(RECONNECT_SPREAD)
+    }
+}
+
+/// Why a refusal ends a stream; `None` when it only says that nothing is known.
+pub(crate) fn end_of(refusal: &Refusal) -> Option<End> {
+    match refusal {
+        Refusal::Unavailable(_) => None,
+        Refusal::Unauthenticated { .. } => Some(End::TokenEnded),
+        Refusal::TenantForbidden
+        | Refusal::UnknownProject
+        | Refusal::UnknownSurface
+        | Refusal::UnknownApp
+        | Refusal::RoleForbidden
+        | Refusal::ContextMissing(_)
+        | Refusal::ContextInvalid(_)
+        | Refusal::ContextConflict(_) => Some(End::AccessRevoked),
+    }
+}
