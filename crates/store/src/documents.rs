@@ -12,6 +12,8 @@ pub const DOCUMENT_ID_BYTES_MAX: usize = 512;
 pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
 /// Most expectations and writes in a batch, together (Firestore allows 500 writes).
 pub const BATCH_STEPS_MAX: usize = 400;
+/// Most bytes of all values in a batch, together (Firestore allows 10 MiB with its overhead).
+pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most documents of one page.
 pub const LIST_LIMIT_MAX: usize = 1000;
 
@@ -156,7 +158,7 @@ impl Batch {
     ///
     /// # Errors
     /// [`StoreError::Limit`] names the first limit that is exceeded: steps, id
-    /// length or form, value size, or one key written twice.
+    /// length or form, value size, all values together, or one key written twice.
     pub fn check(&self) -> Result<(), StoreError> {
         let limit = |why: String| Err(StoreError::Limit(why));
         if self.expectations.len() + self.writes.len() > BATCH_STEPS_MAX {
@@ -186,7 +188,24 @@ impl Batch {
                 return limit(format!("a document has at most {DOCUMENT_BYTES_MAX} bytes"));
             }
         }
+        if self.value_bytes() > BATCH_BYTES_MAX {
+            return limit(format!(
+                "the values of a batch have at most {BATCH_BYTES_MAX} bytes"
+            ));
+        }
         Ok(())
+    }
+
+    /// Bytes of all values that it puts.
+    #[must_use]
+    pub fn value_bytes(&self) -> usize {
+        self.writes
+            .iter()
+            .map(|(_, write)| match write {
+                Write::Put { value, .. } => value.len(),
+                Write::Delete => 0,
+            })
+            .sum()
     }
 }
 
@@ -229,7 +248,7 @@ pub struct Listing {
 pub trait Documents: Send + Sync {
     /// Returns the document, or `None` when there is none.
     async fn get(&self, key: &DocKey) -> Result<Option<Document>, StoreError>;
-    /// Returns the documents that `listing` selects.
+    /// Returns the documents that `listing` selects, as they are at one moment.
     async fn list(
         &self,
         partition: &Partition,

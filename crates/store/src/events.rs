@@ -223,7 +223,8 @@ pub type Tail = BoxStream<'static, Result<Vec<StoredEvent>, TailError>>;
 pub trait EventLog: Send + Sync {
     /// Appends `event`, durable when this returns.
     async fn append(&self, stream: &StreamKey, event: NewEvent) -> Result<Appended, AppendError>;
-    /// Reads up to `limit` events after `after`, or from the oldest one.
+    /// Reads up to `limit` events after `after`, or from the oldest one;
+    /// engines clamp `limit` to 1 to [`READ_EVENTS_MAX`].
     async fn read(
         &self,
         stream: &StreamKey,
@@ -232,9 +233,10 @@ pub trait EventLog: Send + Sync {
     ) -> Result<Read, StoreError>;
     /// What the stream holds now; an unknown stream is empty.
     async fn bounds(&self, stream: &StreamKey) -> Result<Bounds, StoreError>;
-    /// Follows the stream from `after`, first what is there, then live.
+    /// Follows the stream from `after`, first what is there, then live. A
+    /// cursor that cannot be honoured is the tail's first and last item.
     async fn tail(&self, stream: &StreamKey, after: Cursor) -> Result<Tail, StoreError>;
-    /// Removes the events up to and with `up_to`.
+    /// Removes the events up to and with `up_to`, at most up to the head.
     async fn trim(&self, stream: &StreamKey, up_to: u64) -> Result<(), StoreError>;
 }
 

@@ -38,9 +38,10 @@ pub fn gcra(tat_ns: u64, now_ns: u64, quota: Quota, cost: u32) -> (Verdict, u64)
     let unit_ns = 1_000_000_000 / u64::from(quota.per_second.get()).max(1);
     let unit_ns = unit_ns.max(1);
     let window_ns = unit_ns.saturating_mul(u64::from(quota.burst.get()));
-    let start = tat_ns.max(now_ns);
-    let next = start.saturating_add(unit_ns.saturating_mul(u64::from(cost)));
     let latest = now_ns.saturating_add(window_ns);
+    // A clock that was set back, or a smaller quota, makes nobody wait longer than the window.
+    let start = tat_ns.clamp(now_ns, latest);
+    let next = start.saturating_add(unit_ns.saturating_mul(u64::from(cost)));
     let allowed = next <= latest;
     let kept = if allowed { next } else { start };
     let verdict = Verdict {
@@ -99,6 +100,14 @@ mod tests {
         assert_eq!(refused.retry_after, Duration::from_millis(500));
         let (later, _) = gcra(tat, now + 500_000_000, quota, 1);
         assert!(later.allowed);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_delays_by_the_window_at_most() {
+        let (verdict, kept) = gcra(u64::MAX, 1_000_000_000, quota(3, 1), 1);
+        assert!(!verdict.allowed);
+        assert_eq!(verdict.retry_after, Duration::from_secs(1));
+        assert_eq!(kept, 4_000_000_000);
     }
 
     #[test]

@@ -1,0 +1,161 @@
+//! One group: one transaction, one fsync, then the answers.
+
+use rusqlite::Connection;
+use store::{AppendError, Appended, CommitError, StoreError, Version};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{Command, Writer};
+use crate::error::Fault;
+
+/// What a command will be told once the group is durable.
+enum Answer {
+    Commit(
+        oneshot::Sender<Result<Version, CommitError>>,
+        Result<Version, CommitError>,
+    ),
+    Append(
+        oneshot::Sender<Result<Appended, AppendError>>,
+        Result<Appended, AppendError>,
+    ),
+    Trim(oneshot::Sender<Result<(), StoreError>>),
+}
+
+impl Answer {
+    /// Sends it. Whoever asked may be gone; the work is done all the same.
+    fn send(self) {
+        match self {
+            Self::Commit(reply, answer) => drop(reply.send(answer)),
+            Self::Append(reply, answer) => drop(reply.send(answer)),
+            Self::Trim(reply) => drop(reply.send(Ok(()))),
+        }
+    }
+
+    fn refuse(self, error: StoreError) {
+        match self {
+            Self::Commit(reply, _) => drop(reply.send(Err(error.into()))),
+            Self::Append(reply, _) => drop(reply.send(Err(error.into()))),
+            Self::Trim(reply) => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+impl Command {
+    fn refuse(self, error: StoreError) {
+        match self {
+            Self::Commit { reply, .. } => drop(reply.send(Err(error.into()))),
+            Self::Append { reply, .. } => drop(reply.send(Err(error.into()))),
+            Self::Trim { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+impl Writer {
+    /// Applies `commands` as one durable group and answers each.
+    pub(super) fn commit(&mut self, commands: &mut Vec<Command>) {
+        if let Some(why) = self.shared.condition.failed() {
+            let error = StoreError::ReadOnly(why.to_owned());
+            commands
+                .drain(..)
+                .for_each(|command| command.refuse(error.clone()));
+            return;
+        }
+        let started = Instant::now();
+        metrics::histogram!("tenantry_engine_commit_group_size").record(commands.len() as f64);
+        let mut answers = Vec::with_capacity(commands.len());
+        let outcome = self.transact(|writer| {
+            writer.events.index(&writer.connection, false)?;
+            for command in commands.drain(..) {
+                answers.push(writer.apply(command)?);
+            }
+            Ok(())
+        });
+        match outcome {
+            Ok(()) => answers.into_iter().for_each(Answer::send),
+            Err(fault) => {
+                let error = StoreError::from(fault);
+                answers
+                    .into_iter()
+                    .for_each(|answer| answer.refuse(error.clone()));
+            }
+        }
+        metrics::histogram!("tenantry_engine_commit_seconds").record(started.elapsed());
+    }
+
+    /// Indexes what is not indexed yet.
+    pub(super) fn index_all(&mut self) {
+        if self.shared.condition.failed().is_none() {
+            // A failure was noted; the events stay to be indexed after the next opening.
+            let _ = self.transact(|writer| writer.events.index(&writer.connection, true));
+        }
+    }
+
+    /// Does a bounded piece of upkeep; says whether more waits.
+    pub(super) fn keep_up(&mut self) -> bool {
+        if self.shared.condition.failed().is_some() {
+            return false;
+        }
+        let now = self.shared.clock.now();
+        let step = self.transact(|writer| writer.upkeep.step(&writer.connection, now));
+        step.unwrap_or(false)
+    }
+
+    /// Runs `work` in a transaction that is durable when this returns `Ok`.
+    fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let outcome = run(&self.connection, "BEGIN IMMEDIATE")
+            .and_then(|()| work(self))
+            .and_then(|done| run(&self.connection, "COMMIT").map(|()| done));
+        match &outcome {
+            Ok(_) => self.events.settle(),
+            Err(fault) => {
+                if !self.connection.is_autocommit() {
+                    // SQLite undoes an open transaction by itself if this fails too.
+                    let _ = run(&self.connection, "ROLLBACK");
+                }
+                self.events.forget();
+                self.documents.forget();
+                if let Fault::Lasting(why) = fault {
+                    self.shared.condition.fail(why);
+                }
+            }
+        }
+        outcome
+    }
+
+    fn apply(&mut self, command: Command) -> Result<Answer, Fault> {
+        let Self {
+            connection,
+            documents,
+            events,
+            shared,
+            ..
+        } = self;
+        Ok(match command {
+            Command::Commit { batch, reply } => {
+                let now = shared.clock.now();
+                let applied = documents.apply(connection, &batch, now)?;
+                Answer::Commit(reply, applied.map_err(CommitError::Conflict))
+            }
+            Command::Append {
+                stream,
+                event,
+                reply,
+            } => Answer::Append(reply, events.append(connection, stream, event)?),
+            Command::Trim {
+                stream,
+                up_to,
+                reply,
+            } => {
+                events.trim(connection, &stream, up_to)?;
+                Answer::Trim(reply)
+            }
+        })
+    }
+}
+
+fn run(connection: &Connection, sql: &str) -> Result<(), Fault> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}

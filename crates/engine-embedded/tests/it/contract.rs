@@ -1,0 +1,13 @@
+//! Every law of every port that the engine has.
+
+mod documents {
+    store::documents_contract!(crate::subject::engine);
+}
+
+mod events {
+    store::events_contract!(crate::subject::engine);
+}
+
+mod throttle {
+    store::throttle_contract!(crate::subject::engine);
+}
