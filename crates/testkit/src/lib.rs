@@ -10,8 +10,18 @@
     reason = "a test that cannot set up its world must stop"
 )]
 
+mod blobs;
+mod documents;
+mod events;
+mod faulty;
+mod throttle;
 mod time;
 mod world;
 
+pub use blobs::MemoryBlobs;
+pub use documents::MemoryDocuments;
+pub use events::MemoryEventLog;
+pub use faulty::Faulty;
+pub use throttle::MemoryThrottle;
 pub use time::{FakeClock, SeededEntropy};
 pub use world::{AUDIENCE, Anything, FakeDirectory, ISSUER, PROJECT, SECRET, World};

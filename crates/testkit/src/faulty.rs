@@ -1,0 +1,91 @@
+//! Engines that fail when told to.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use store::{
+    AppendError, Appended, Batch, Bounds, CommitError, Cursor, DocKey, Document, Documents,
+    EventLog, Listing, NewEvent, Partition, Read, StoreError, StreamKey, Tail, Version,
+};
+
+/// An engine in front of another, which answers `Unavailable` when told to.
+///
+/// What fails does not reach the engine behind it.
+pub struct Faulty<T> {
+    inner: T,
+    down: AtomicBool,
+    next: AtomicU32,
+}
+
+impl<T> Faulty<T> {
+    /// In front of `inner`, failing nothing yet.
+    #[must_use]
+    pub fn new(inner: T) -> Self {
+        Self {
+            inner,
+            down: AtomicBool::new(false),
+            next: AtomicU32::new(0),
+        }
+    }
+
+    /// Fails the next `calls`.
+    pub fn fail_next(&self, calls: u32) {
+        self.next.store(calls, Ordering::SeqCst);
+    }
+
+    /// Fails every call from now on, or none.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    fn reach(&self) -> Result<&T, StoreError> {
+        let one_less = |left: u32| left.checked_sub(1);
+        let order = Ordering::SeqCst;
+        let counted = self.next.fetch_update(order, order, one_less).is_ok();
+        if counted || self.down.load(order) {
+            return Err(StoreError::Unavailable("made to fail".to_owned()));
+        }
+        Ok(&self.inner)
+    }
+}
+
+#[async_trait]
+impl<T: Documents> Documents for Faulty<T> {
+    async fn get(&self, key: &DocKey) -> Result<Option<Document>, StoreError> {
+        self.reach()?.get(key).await
+    }
+    async fn list(
+        &self,
+        partition: &Partition,
+        listing: &Listing,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.reach()?.list(partition, listing).await
+    }
+    async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
+        self.reach()?.commit(batch).await
+    }
+}
+
+#[async_trait]
+impl<T: EventLog> EventLog for Faulty<T> {
+    async fn append(&self, stream: &StreamKey, event: NewEvent) -> Result<Appended, AppendError> {
+        self.reach()?.append(stream, event).await
+    }
+    async fn read(
+        &self,
+        stream: &StreamKey,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Read, StoreError> {
+        self.reach()?.read(stream, after, limit).await
+    }
+    async fn bounds(&self, stream: &StreamKey) -> Result<Bounds, StoreError> {
+        self.reach()?.bounds(stream).await
+    }
+    async fn tail(&self, stream: &StreamKey, after: Cursor) -> Result<Tail, StoreError> {
+        self.reach()?.tail(stream, after).await
+    }
+    async fn trim(&self, stream: &StreamKey, up_to: u64) -> Result<(), StoreError> {
+        self.reach()?.trim(stream, up_to).await
+    }
+}

@@ -1,0 +1,29 @@
+//! The in-memory engines keep the laws of their ports.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod faulty;
+mod subject;
+
+mod documents {
+    store::documents_contract!(crate::subject::documents);
+}
+
+mod events {
+    store::events_contract!(crate::subject::events);
+}
+
+mod throttle {
+    store::throttle_contract!(crate::subject::throttle);
+}
+
+mod blobs {
+    store::blobs_contract!(crate::subject::blobs);
+}
