@@ -1,0 +1,176 @@
+//! Writers: each sends one event after the other until the server is gone.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::{
+    server::Member,
+    wire::{
+        frame::{self, Frames, encode},
+        http::{Connection, Response},
+    },
+};
+
+/// Who writes, and where.
+pub(super) struct Writer {
+    pub(super) thread: &'static str,
+    /// Unique over the whole drill; events are `name:n`.
+    pub(super) name: String,
+}
+
+/// What a writer knows when the server is gone.
+pub(super) struct Written {
+    pub(super) thread: &'static str,
+    /// Name of each acknowledged event and the cursor it was given, in order.
+    pub(super) acked: Vec<(String, String)>,
+    /// The event that was sent and not acknowledged, if there was one.
+    pub(super) pending: Option<String>,
+}
+
+/// How a writer speaks to the server.
+#[derive(Clone, Copy)]
+pub(super) enum Transport {
+    Http,
+    WebSocket,
+}
+
+impl Transport {
+    /// Writes until the server is gone.
+    ///
+    /// # Errors
+    /// When the server refuses or answers nonsense; that it goes away is no error.
+    pub(super) fn write(
+        self,
+        addr: SocketAddr,
+        member: &Member,
+        writer: &Writer,
+    ) -> Result<Written> {
+        match self {
+            Self::Http => over_http(addr, member, writer),
+            Self::WebSocket => over_websocket(addr, member, writer),
+        }
+    }
+}
+
+/// Posts the event `name` under its own name as the idempotency key.
+///
+/// # Errors
+/// When the server is gone.
+pub(super) fn post(
+    connection: &mut Connection,
+    member: &Member,
+    thread: &str,
+    name: &str,
+) -> Result<Response> {
+    let path = format!("/chat/threads/{thread}/messages");
+    let headers = format!("{}idempotency-key: {name}\r\n", member.headers());
+    let body = json!({ "data": { "name": name } }).to_string();
+    connection.call("POST", &path, &headers, &body)
+}
+
+impl Writer {
+    fn written(&self) -> Written {
+        Written {
+            thread: self.thread,
+            acked: Vec::new(),
+            pending: None,
+        }
+    }
+}
+
+fn over_http(addr: SocketAddr, member: &Member, writer: &Writer) -> Result<Written> {
+    let mut written = writer.written();
+    let Ok(mut connection) = Connection::open(addr) else {
+        return Ok(written);
+    };
+    for n in 0_u64.. {
+        let name = format!("{}:{n}", writer.name);
+        let Ok(response) = post(&mut connection, member, writer.thread, &name) else {
+            written.pending = Some(name);
+            break;
+        };
+        let answer = response.json(201)?;
+        written.acked.push((name, fresh_cursor(&answer)?));
+    }
+    Ok(written)
+}
+
+fn fresh_cursor(answer: &Value) -> Result<String> {
+    if answer.get("duplicate") != Some(&Value::Bool(false)) {
+        bail!("a first event is called a duplicate: {answer}");
+    }
+    let cursor = answer.get("id").and_then(Value::as_str);
+    cursor
+        .map(str::to_owned)
+        .context("an acknowledgement without an id")
+}
+
+fn over_websocket(addr: SocketAddr, member: &Member, writer: &Writer) -> Result<Written> {
+    let mut written = writer.written();
+    let Ok((mut connection, mut frames)) = open_websocket(addr, member, writer.thread) else {
+        return Ok(written);
+    };
+    for n in 0_u64.. {
+        let name = format!("{}:{n}", writer.name);
+        let publish = json!({"op": "publish", "ref": name, "data": {"name": name}, "type": "chat.message", "idempotency_key": name});
+        let sent = connection.send(&encode(frame::TEXT, publish.to_string().as_bytes()));
+        match sent.and_then(|()| next_answer(&mut connection, &mut frames)) {
+            Err(_) => {
+                written.pending = Some(name);
+                break;
+            }
+            Ok(answer)
+                if answer.get("op") == Some(&json!("ack"))
+                    && answer.get("ref") == Some(&json!(name)) =>
+            {
+                written.acked.push((name, fresh_cursor(&answer)?));
+            }
+            Ok(other) => bail!("no acknowledgement of {name}: {other}"),
+        }
+    }
+    Ok(written)
+}
+
+/// Opens a WebSocket.
+///
+/// # Errors
+/// When the server is gone or does not switch protocols.
+fn open_websocket(addr: SocketAddr, member: &Member, thread: &str) -> Result<(Connection, Frames)> {
+    let mut connection = Connection::open(addr)?;
+    let headers = format!("{}{}", member.headers(), frame::UPGRADE);
+    let path = format!("/ws/chat/{thread}");
+    connection.send(&crate::wire::http::request("GET", &path, &headers, ""))?;
+    let (status, head) = connection.head()?;
+    if status != 101 {
+        bail!("no WebSocket: {head}");
+    }
+    Ok((connection, Frames::default()))
+}
+
+/// The next frame that answers a publication: an `ack` or an `error`.
+fn next_answer(connection: &mut Connection, frames: &mut Frames) -> Result<Value> {
+    loop {
+        while let Some((opcode, payload)) = frames.next()? {
+            match opcode {
+                frame::TEXT => {
+                    let message: Value = serde_json::from_slice(payload)?;
+                    if matches!(
+                        message.get("op").and_then(Value::as_str),
+                        Some("ack" | "error")
+                    ) {
+                        return Ok(message);
+                    }
+                }
+                frame::PING => {
+                    let pong = encode(frame::PONG, payload);
+                    connection.send(&pong)?;
+                }
+                frame::CLOSE => bail!("the server closed the WebSocket"),
+                _ => {}
+            }
+        }
+        frames.feed(&connection.read()?);
+    }
+}

@@ -1,0 +1,171 @@
+//! The server under test: its release binary, as a process of its own.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Read},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::wire::http::Connection;
+
+/// How long a start may take, recovery of the last crash included.
+const START_MAX: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(5);
+
+/// A process that is killed when this is dropped, by its own id.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Starts `command`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let child = command.stdin(Stdio::null()).spawn();
+        child.map(Self).with_context(|| format!("{command:?}"))
+    }
+
+    /// Kills it (`SIGKILL`) and waits until it is gone.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _already_gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// A member of one of the server's tenants.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) tenant: String,
+    pub(crate) project: String,
+    pub(crate) token: String,
+}
+
+impl Member {
+    /// Credential and context, as header lines.
+    pub(crate) fn headers(&self) -> String {
+        format!(
+            "authorization: Bearer {}\r\nx-tenant-id: {}\r\nx-env: dev\r\nx-project-id: {}\r\n",
+            self.token, self.tenant, self.project
+        )
+    }
+
+    /// The member of the first tenant that the server tells of.
+    fn of(facts: &Value) -> Result<Self> {
+        let first = |name: &str| {
+            let text = facts.pointer(name).and_then(Value::as_str);
+            text.map(str::to_owned)
+                .with_context(|| format!("the server's facts have no {name}: {facts}"))
+        };
+        Ok(Self {
+            tenant: first("/tenants/0")?,
+            project: first("/projects/0")?,
+            token: first("/tokens/0")?,
+        })
+    }
+}
+
+/// `tenantry dev`, running.
+pub(crate) struct Server {
+    running: Running,
+    pub(crate) addr: SocketAddr,
+    pub(crate) member: Member,
+}
+
+impl Server {
+    /// Starts the server on a free port over `data`, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends, prints other facts than agreed, or is not ready in time.
+    pub(crate) fn start(binary: &Path, data: &Path) -> Result<Self> {
+        fs::create_dir_all(data)?;
+        let addr = free_port()?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(data.with_extension("log"))?;
+        let mut command = Command::new(binary);
+        command.args(["dev", "--json", "--listen", &addr.to_string(), "--data"]);
+        command.arg(data).stdout(Stdio::piped()).stderr(log);
+        let mut running = Running::start(&mut command)?;
+        let output = running.0.stdout.take().context("the server's output")?;
+        let facts = facts(output)
+            .with_context(|| format!("see {}", data.with_extension("log").display()))?;
+        let member = Member::of(&facts)?;
+        wait_ready(&mut running, addr)?;
+        Ok(Self {
+            running,
+            addr,
+            member,
+        })
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn kill(self) -> Result<()> {
+        self.running.kill()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+}
+
+/// The line of facts; what follows is read and dropped, so that the server never blocks on it.
+fn facts(output: ChildStdout) -> Result<Value> {
+    let mut output = BufReader::new(output);
+    let mut line = String::new();
+    output.read_line(&mut line)?;
+    thread::spawn(move || output.read_to_end(&mut Vec::new()));
+    serde_json::from_str(&line).with_context(|| format!("the server printed no facts: {line:?}"))
+}
+
+fn wait_ready(running: &mut Running, addr: SocketAddr) -> Result<()> {
+    let started = Instant::now();
+    while started.elapsed() < START_MAX {
+        if running.has_ended()? {
+            bail!("the server ended while it started");
+        }
+        let ready = Connection::open(addr).and_then(|mut c| c.call("GET", "/readyz", "", ""));
+        if ready.is_ok_and(|response| response.status == 200) {
+            return Ok(());
+        }
+        thread::sleep(POLL);
+    }
+    bail!("the server was not ready within {START_MAX:?}")
+}
+
+/// A port of the loopback that nobody listens on now.
+///
+/// # Errors
+/// When the system has none.
+pub(crate) fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
