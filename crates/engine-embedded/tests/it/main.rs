@@ -9,5 +9,13 @@
     reason = "tests"
 )]
 
+mod backup;
+mod child;
 mod contract;
+mod crash;
+mod folder;
+mod full_disk;
+mod idempotency;
+mod retention;
 mod subject;
+mod tails;
