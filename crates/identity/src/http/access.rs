@@ -9,7 +9,7 @@ use super::{
     Access, Body, Gate, ids_of,
     present::{bearer, origin, pairs_of, presented},
 };
-use crate::{Account, Action, Guard, Problem, Refusal, Scope, StreamTarget};
+use crate::{Account, Action, Guard, Problem, Realm, Refusal, Scope, StreamTarget};
 
 /// The thing that a tenant route is about, found between the role and the body
 /// (rows 6 and 7 of the contract's table).
@@ -69,7 +69,9 @@ impl<A: Action, B: Body, O: Object> Gate for Admitted<A, B, O> {
                 .await
                 .map_err(log)?;
             let object = O::locate(&scope, req).await?;
-            let body = B::read(req, payload, Some(scope.context())).await?;
+            // Operators' bodies are about other tenants; what they name there is data.
+            let context = (A::REALM == Realm::Tenant).then_some(scope.context());
+            let body = B::read(req, payload, context).await?;
             Ok(Self {
                 scope,
                 object,

@@ -40,7 +40,7 @@ impl Body for () {
 /// A JSON body of at most [`JSON_BYTES_MAX`]; unknown members are refused.
 ///
 /// An empty body counts as `{}`. The names of a context (`tenant_id`, `env`, …)
-/// may appear if they agree with the headers.
+/// may appear on a tenant's routes if they agree with the headers.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
 
@@ -154,7 +154,7 @@ pub(crate) fn parse<T: DeserializeOwned>(
     let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
     let parsed = serde_ignored::deserialize(tracked, |path| {
         let path = path.to_string();
-        if ContextName::from_field(&path).is_none() {
+        if context.is_none() || ContextName::from_field(&path).is_none() {
             unknown.get_or_insert(path);
         }
     });
@@ -234,7 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn a_body_may_repeat_the_context() {
-        assert!(parse::<Thing>(br#"{"name":"a","tenant_id":"t_a"}"#, None).is_ok());
+    fn without_a_context_its_names_are_members_like_others() {
+        let problem = parse::<Thing>(br#"{"name":"a","tenant_id":"t_a"}"#, None).unwrap_err();
+        assert_eq!(problem.code(), Code::ValidationFailed);
     }
 }

@@ -1,14 +1,14 @@
 //! Tokens of outside issuers: Cognito, or any OpenID Connect issuer, RS256 through a JWKS.
 
 use jsonwebtoken::Algorithm;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{JwksCache, VerifiedToken, check_times, jwks::Lookup, jws::Compact};
 use crate::{Refusal, TenantId, Timestamp, UserId};
 
 /// How an issuer says for whom a token is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AudienceRule {
     /// `aud` is this, or holds it.

@@ -1,0 +1,145 @@
+//! What each command does.
+
+use std::{fs::OpenOptions, io::Write, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use control::{SecretRef, Secrets};
+use serde_json::{Value, json};
+
+use crate::{
+    ambient::{SystemEntropy, environment},
+    banner,
+    cli::{BackupArgs, Cli, Command, ConfigArgs, DevArgs, InitArgs, TokenArgs},
+    compose::{self, Composed},
+    config::Config,
+    dev::{self, Facts},
+    setup::Folder,
+    telemetry, web,
+};
+
+/// Runs a command.
+///
+/// # Errors
+/// Whatever ended it; [`StartupError`](crate::StartupError) if it could not start.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Dev(args) => develop(args).await,
+        Command::Serve(args) => serve(args).await,
+        Command::Init(args) => init(args).await,
+        Command::Check(args) => check(args).await,
+        Command::Token(args) => token(args).await,
+        Command::Backup(args) => backup(args).await,
+    }
+}
+
+async fn develop(args: DevArgs) -> anyhow::Result<()> {
+    let (folder, config) = dev::configure(&args)?;
+    telemetry::start_logs(&config.log)?;
+    let composed = Arc::new(Composed::new(&config, true).await?);
+    let residents = dev::settle(&composed, &folder).await?;
+    let serving = web::start(composed, config.listen, &config.http)?;
+    let url = format!("http://{}", serving.address);
+    let told = async {
+        let welcome = dev::greet(&url, &residents).await?;
+        let bootstrap_key = folder.bootstrap_key(&SystemEntropy)?;
+        let facts = Facts {
+            url: url.clone(),
+            bootstrap_key,
+            residents,
+            welcome,
+        };
+        print(&if args.json {
+            facts.to_json().to_string()
+        } else {
+            banner::text(&facts, &folder.path)
+        })
+    };
+    let (served, told) = tokio::join!(serving.run(), told);
+    told.and(served)
+}
+
+async fn serve(args: ConfigArgs) -> anyhow::Result<()> {
+    let config = load(&args)?;
+    telemetry::start_logs(&config.log)?;
+    let composed = Arc::new(Composed::new(&config, false).await?);
+    let serving = web::start(composed, config.listen, &config.http)?;
+    tracing::info!(address = %serving.address, "listening");
+    serving.run().await
+}
+
+fn load(args: &ConfigArgs) -> anyhow::Result<Config> {
+    let mut config = Config::load(&args.config)?;
+    config.listen = args.listen.unwrap_or(config.listen);
+    config.data = args.data.clone().unwrap_or(config.data);
+    Ok(config)
+}
+
+async fn init(args: InitArgs) -> anyhow::Result<()> {
+    let folder = Folder::prepare(&args.data)?;
+    let bootstrap_key = folder.secret("bootstrap.key", &SystemEntropy)?;
+    let mut config = folder.config(&args.issuer, bootstrap_key, &SystemEntropy)?;
+    config.listen = args.listen;
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&args.config);
+    let mut file = written.with_context(|| {
+        format!(
+            "the configuration {} cannot be written",
+            args.config.display()
+        )
+    })?;
+    file.write_all(toml::to_string_pretty(&config)?.as_bytes())?;
+    compose::check(&config, true).await?;
+    let config = args.config.display();
+    print(&format!(
+        "wrote {config}\nserve it with: tenantry serve --config {config}"
+    ))
+}
+
+async fn check(args: ConfigArgs) -> anyhow::Result<()> {
+    let config = load(&args)?;
+    compose::check(&config, false).await?;
+    print("ok: every route, backend and secret is there")
+}
+
+async fn token(args: TokenArgs) -> anyhow::Result<()> {
+    let reference: SecretRef = args.password.parse()?;
+    let password = Secrets::new(environment).fetch(&reference).await?;
+    let password = std::str::from_utf8(password.expose()).context("the password is not UTF-8")?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(30))
+        .build()?;
+    let body = json!({"email": args.email, "password": password});
+    let response = client
+        .post(format!("{}/auth/login", args.url))
+        .json(&body)
+        .send()
+        .await?;
+    let status = response.status();
+    let answer: Value = response.json().await?;
+    match answer.get("access_token").and_then(Value::as_str) {
+        Some(token) if status.is_success() => print(token),
+        _ => anyhow::bail!(
+            "the server refused: {status} {}",
+            answer
+                .get("detail")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        ),
+    }
+}
+
+async fn backup(args: BackupArgs) -> anyhow::Result<()> {
+    let (data, file) = (args.data, args.file);
+    let shown = file.display().to_string();
+    tokio::task::spawn_blocking(move || compose::backup(&data, &file)).await??;
+    print(&format!("wrote {shown}"))
+}
+
+/// Prints what the command was asked for.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{text}")?;
+    Ok(stdout.flush()?)
+}

@@ -1,0 +1,330 @@
+//! Putting the crates together: the only place that names an engine.
+//!
+//! **Invariant:** what serves a resource is a row of the routing registry. A
+//! missing row, backend or secret stops the start, and all of them are named.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use actix_web::web::{Data, ServiceConfig};
+use control::{
+    Control, ControlConfig, ControlDeps, PasswordCost, ResourceKind, RoutePlace, RouteRow,
+    RouteTarget, SecretRef, Secrets,
+};
+use engine_embedded::{Embedded, Health};
+use identity::{
+    Clock, Entropy, Guard, SystemAuthority, TicketOffice, Tokens,
+    http::{DuplicateRoute, Mounted, Routes},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use realtime::{Realtime, RealtimeDeps, Tickets};
+
+use crate::{
+    ambient::{self, SystemClock, SystemEntropy},
+    config::Config,
+    keys,
+    startup::Missing,
+    telemetry,
+    web::{self, ApiDescription, Probe, Readiness},
+};
+
+/// The one backend of this server so far.
+const EMBEDDED: &str = "embedded";
+/// The resources that the mounted routes need; each has a row in the routing registry.
+pub const REQUIRED_KINDS: [&str; 4] = [
+    "chat_bus",
+    "rate_limit",
+    "realtime_registry",
+    "stream_tickets",
+];
+
+/// A server that is ready to listen.
+pub struct Composed {
+    /// Makes ids and secrets.
+    pub entropy: Arc<dyn Entropy>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// All issuers.
+    pub tokens: Arc<Tokens>,
+    /// The control plane.
+    pub control: Arc<Control>,
+    /// What is measured.
+    pub prometheus: PrometheusHandle,
+    /// Whether the server is stopping.
+    pub draining: Arc<AtomicBool>,
+    guard: Data<Guard>,
+    realtime: Data<Realtime>,
+    readiness: Data<Readiness>,
+    description: Data<ApiDescription>,
+    routes: Mounted,
+    engine: Embedded,
+}
+
+/// All routes of the server.
+///
+/// # Errors
+/// [`DuplicateRoute`] when two handlers would answer the same request.
+pub fn mounted() -> Result<Mounted, DuplicateRoute> {
+    let mut routes = Routes::new();
+    web::system_routes(&mut routes);
+    control::routes(&mut routes);
+    realtime::routes(&mut routes);
+    routes.build()
+}
+
+/// The `OpenAPI` description of [`mounted`].
+#[must_use]
+pub fn api_description() -> String {
+    ApiDescription::collect().0
+}
+
+/// The parts that exist before the routing registry is asked.
+struct Foundation {
+    engine: Embedded,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    tokens: Arc<Tokens>,
+    secrets: Arc<Secrets>,
+    bootstrap_key: SecretRef,
+    authority: SystemAuthority,
+}
+
+impl Foundation {
+    /// Opens the store and resolves the secrets; notes everything that is missing.
+    ///
+    /// # Errors
+    /// When no key for the check can be made.
+    fn lay(config: &Config, missing: &mut Missing) -> anyhow::Result<Option<Self>> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let secrets = Arc::new(Secrets::new(ambient::environment));
+        let tokens = keys::tokens(&config.auth, &secrets, &clock, missing);
+        let bootstrap_key = missing.collect(config.auth.bootstrap_key.parse::<SecretRef>());
+        if let Some(reference) = &bootstrap_key {
+            missing.collect(secrets.resolve(reference));
+        }
+        let engine = missing.collect(Embedded::open(
+            &config.data,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        ));
+        let (Some(engine), Some(bootstrap_key)) = (engine, bootstrap_key) else {
+            return Ok(None);
+        };
+        // Without keys the registry is still checked, so that its faults are named too; nothing is served.
+        let tokens = Arc::new(tokens.map_or_else(|| keys::throwaway(&*entropy), Ok)?);
+        let authority = SystemAuthority::assume();
+        Ok(Some(Self {
+            engine,
+            clock,
+            entropy,
+            tokens,
+            secrets,
+            bootstrap_key,
+            authority,
+        }))
+    }
+
+    fn control(&self, config: &Config) -> anyhow::Result<Control> {
+        let auth = &config.auth;
+        Ok(Control::new(ControlDeps {
+            documents: self.engine.documents(),
+            throttle: self.engine.throttle(),
+            tokens: Arc::clone(&self.tokens),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            secrets: Arc::clone(&self.secrets),
+            authority: self.authority,
+            config: ControlConfig {
+                access_ttl: Duration::from_secs(auth.access_ttl_s),
+                refresh_ttl: Duration::from_secs(auth.refresh_ttl_s),
+                bootstrap_key: self.bootstrap_key.clone(),
+                password_cost: PasswordCost::OWASP,
+                required_kinds: required_kinds()?,
+                known_backends: vec![EMBEDDED.parse()?],
+            },
+        })?)
+    }
+
+    fn realtime(&self, config: &Config, guard: Arc<Guard>, tickets: Arc<Tickets>) -> Arc<Realtime> {
+        Realtime::new(RealtimeDeps {
+            documents: self.engine.documents(),
+            log: self.engine.events(),
+            throttle: self.engine.throttle(),
+            tickets,
+            guard,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            config: config.realtime.settings(config.public_url.clone()),
+        })
+    }
+
+    fn tickets(&self) -> Arc<Tickets> {
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        Arc::new(Tickets::new(
+            self.engine.documents(),
+            &self.authority,
+            clock,
+            entropy,
+        ))
+    }
+}
+
+/// Opens the store, resolves secrets, and asks the routing registry.
+///
+/// With `seed` the rows that are missing are made first: for `init` and `dev`.
+///
+/// # Errors
+/// [`StartupError`](crate::StartupError) with everything that is missing.
+async fn checked(config: &Config, seed: bool) -> anyhow::Result<(Foundation, Control)> {
+    let mut missing = Missing::default();
+    let Some(foundation) = Foundation::lay(config, &mut missing)? else {
+        missing.finish()?;
+        anyhow::bail!("the store was not opened");
+    };
+    let control = foundation.control(config)?;
+    if seed {
+        seed_routes(&control).await?;
+    }
+    for found in control.check_routes().await?.problems {
+        let (kind, tenant, env) = (
+            &found.kind,
+            found.place.tenant_text(),
+            found.place.env_text(),
+        );
+        missing.note(format!(
+            "the route of {kind} for {tenant}/{env}: {}",
+            found.problem
+        ));
+    }
+    missing.finish()?;
+    control.seed().await?;
+    Ok((foundation, control))
+}
+
+/// Checks a configuration and changes nothing that serving would not.
+///
+/// # Errors
+/// [`StartupError`](crate::StartupError) with everything that is missing.
+pub async fn check(config: &Config, seed: bool) -> anyhow::Result<()> {
+    checked(config, seed).await.map(drop)
+}
+
+async fn seed_routes(control: &Control) -> anyhow::Result<()> {
+    for kind in required_kinds()? {
+        let target = RouteTarget {
+            backend: EMBEDDED.parse()?,
+            config: serde_json::Map::new(),
+            secrets: BTreeMap::new(),
+        };
+        let row = RouteRow {
+            kind,
+            place: RoutePlace {
+                tenant: None,
+                env: None,
+            },
+            target,
+        };
+        control.routes().put_if_absent(&row).await?;
+    }
+    Ok(())
+}
+
+fn required_kinds() -> anyhow::Result<Vec<ResourceKind>> {
+    Ok(REQUIRED_KINDS
+        .iter()
+        .map(|kind| kind.parse())
+        .collect::<Result<_, _>>()?)
+}
+
+impl Composed {
+    /// Puts a server together.
+    ///
+    /// # Errors
+    /// [`StartupError`](crate::StartupError) with everything that is missing.
+    pub async fn new(config: &Config, seed: bool) -> anyhow::Result<Self> {
+        let (foundation, control) = checked(config, seed).await?;
+        let tickets = foundation.tickets();
+        let office: Arc<dyn TicketOffice> = tickets.clone();
+        let guard = Guard::new(
+            Arc::clone(&foundation.tokens),
+            control.directory(),
+            Arc::clone(&foundation.clock),
+        );
+        let guard = Arc::new(guard.with_tickets(office));
+        let realtime = foundation.realtime(config, Arc::clone(&guard), tickets);
+        let draining = Arc::new(AtomicBool::new(false));
+        let probes = vec![probe(&foundation.engine)];
+        let Foundation {
+            engine,
+            clock,
+            entropy,
+            tokens,
+            ..
+        } = foundation;
+        Ok(Self {
+            clock,
+            entropy,
+            tokens,
+            engine,
+            control: Arc::new(control),
+            prometheus: telemetry::start_metrics()?,
+            readiness: Data::new(Readiness {
+                probes,
+                draining: Arc::clone(&draining),
+            }),
+            draining,
+            guard: Data::from(guard),
+            realtime: Data::from(realtime),
+            description: Data::new(ApiDescription::collect()),
+            routes: mounted()?,
+        })
+    }
+
+    /// Adds everything to an actix application; called once a worker.
+    pub fn mount(&self, app: &mut ServiceConfig) {
+        app.app_data(self.guard.clone())
+            .app_data(Data::from(Arc::clone(&self.control)))
+            .app_data(self.realtime.clone())
+            .app_data(self.readiness.clone())
+            .app_data(self.description.clone())
+            .app_data(Data::new(self.prometheus.clone()));
+        self.routes.configure(app);
+    }
+
+    /// Tells open streams to reconnect elsewhere, spread over half of `within`.
+    pub async fn drain_streams(&self, within: Duration) {
+        let left = self.realtime.drain(within / 2, within).await;
+        if left > 0 {
+            tracing::warn!(left, "streams were still open when the drain ended");
+        }
+    }
+
+    /// Commits what waits and releases the data folder.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+fn probe(engine: &Embedded) -> Probe {
+    let engine = engine.clone();
+    let check = move || match engine.health() {
+        Health::Writable => Ok(()),
+        Health::ReadOnly(why) => Err(why),
+    };
+    Probe {
+        name: EMBEDDED,
+        check: Arc::new(check),
+    }
+}
+
+/// Writes a consistent copy of the store in `folder` to `file`.
+///
+/// # Errors
+/// When there is no store, or the file exists or cannot be written.
+pub fn backup(folder: &std::path::Path, file: &std::path::Path) -> anyhow::Result<()> {
+    Ok(engine_embedded::backup(folder, file)?)
+}

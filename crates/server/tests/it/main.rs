@@ -1,0 +1,22 @@
+//! The server as its users meet it: the real binary, over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod client;
+mod cursors;
+mod lifecycle;
+mod manifest;
+mod process;
+mod recipes;
+mod refusals;
+mod removal;
+mod startup;
+mod streams;

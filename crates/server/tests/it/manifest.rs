@@ -1,0 +1,55 @@
+//! The list of routes is what the documents say it is.
+
+use std::collections::BTreeSet;
+
+use identity::http::Access;
+
+fn manifest() -> identity::http::Manifest {
+    tenantry_server::compose::mounted()
+        .expect("no route is mounted twice")
+        .manifest()
+}
+
+#[test]
+fn the_committed_list_of_public_routes_is_the_manifests() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/public-routes.txt");
+    let committed = std::fs::read_to_string(file).expect("docs/public-routes.txt is committed");
+    let committed: Vec<&str> = committed
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
+    let mounted: Vec<String> = manifest()
+        .entries()
+        .iter()
+        .filter(|entry| !matches!(entry.access, Access::Tenant { .. }))
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        mounted, committed,
+        "a route became public, or stopped being so: review it, then commit the list"
+    );
+}
+
+#[test]
+fn the_description_of_the_api_has_every_route_and_no_other() {
+    let description: serde_json::Value =
+        serde_json::from_str(&tenantry_server::compose::api_description()).unwrap();
+    let described: BTreeSet<String> = description["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect();
+    let mounted: BTreeSet<String> = manifest()
+        .entries()
+        .iter()
+        .map(|entry| format!("{} {}", entry.method, entry.path))
+        .collect();
+    assert_eq!(described, mounted);
+}
