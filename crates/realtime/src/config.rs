@@ -66,6 +66,9 @@ pub struct Timings {
     pub silence: Duration,
     /// Between two looks at whether an open stream is still allowed.
     pub recheck: Duration,
+    /// A subscriber that fell out of the ring, and was level with its stream
+    /// longer ago than this, is cut.
+    pub behind_max: Duration,
     /// A member who is gone for this long has left.
     pub presence_grace: Duration,
     /// A topic without subscribers goes on for this long, to meet those who reconnect.
@@ -78,6 +81,7 @@ impl Default for Timings {
             heartbeat: Duration::from_secs(15),
             silence: Duration::from_secs(45),
             recheck: Duration::from_secs(2),
+            behind_max: Duration::from_secs(5),
             presence_grace: Duration::from_secs(5),
             linger: Duration::from_secs(5),
         }

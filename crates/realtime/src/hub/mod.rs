@@ -4,6 +4,8 @@
 //! Start at [`Hub::subscribe`]. A subscriber first reads the log in pages until
 //! its position is in the topic's ring, then takes from the ring. Both are
 //! positions in one sequence, so replay joins live without a hole or a repeat.
+//! Who falls out of the ring reads pages again, and is cut if that does not
+//! bring it level in time.
 //!
 //! **Invariant:** memory is bounded by topics and their rings, whatever the
 //! subscribers do; a topic ends when the last of them has been gone for a while.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use identity::UserId;
 use store::{Bounds, Cursor, Epoch, GapReason, Read, StoreError, StoredEvent};
+use tokio::time::Instant;
 
 use super::{Seat, topic::Found};
 use crate::{
@@ -101,8 +102,8 @@ pub(crate) struct Subscription {
     head: u64,
     /// The seq that comes next.
     next: u64,
-    /// Whether the ring was reached: from then on falling out of it is final.
-    live: bool,
+    /// When the end of the ring was reached last, if it was.
+    level_at: Option<Instant>,
     gap: Option<Box<Gap>>,
     stage: Stage,
 }
@@ -115,7 +116,7 @@ impl Subscription {
             epoch: bounds.epoch,
             head: bounds.head,
             next: bounds.head + 1,
-            live: false,
+            level_at: None,
             gap: None,
             stage: Stage::Live,
         };
@@ -125,7 +126,7 @@ impl Subscription {
 
     fn place(&mut self, from: From, bounds: Bounds) {
         self.epoch = bounds.epoch;
-        self.live = false;
+        self.level_at = None;
         self.gap = None;
         let (reason, requested) = match from {
             From::Live => {
@@ -188,10 +189,9 @@ impl Subscription {
                 Stage::Live => match ready!(self.poll_ring(cx)) {
                     Found::Event(bytes) => {
                         self.next += 1;
-                        self.live = true;
                         return Poll::Ready(Delivery::Event(bytes));
                     }
-                    Found::Behind if !self.live => self.stage = Stage::Reading(self.page()),
+                    Found::Behind if !self.too_slow() => self.stage = Stage::Reading(self.page()),
                     Found::Behind | Found::Closed => return Poll::Ready(Delivery::Cut),
                 },
                 Stage::Placing(from, bounds) => {
@@ -224,9 +224,16 @@ impl Subscription {
             .topic
             .poll_at(self.next, self.transport, self.seat.place, cx);
         if found.is_pending() {
-            self.live = true;
+            self.level_at = Some(Instant::now());
         }
         found
+    }
+
+    /// Who was level with the stream once must come level again in time. Who
+    /// still replays may take as long as it takes.
+    fn too_slow(&self) -> bool {
+        let behind_max = self.seat.hub.timings.behind_max;
+        self.level_at.is_some_and(|at| at.elapsed() > behind_max)
     }
 
     fn page(&self) -> BoxFuture<'static, Result<Read, StoreError>> {

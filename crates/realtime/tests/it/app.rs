@@ -1,0 +1,254 @@
+//! A real server on a loopback port, over the in-memory engines.
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_web::{App as ActixApp, HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
+use identity::{
+    Entropy, Guard, Role, SystemAuthority,
+    http::{EdgeState, Routes, edge},
+};
+use serde_json::Value;
+use store::EventLog;
+use tenantry_realtime::{NewThread, Realtime, RealtimeConfig, RealtimeDeps, RouteKey, Tickets};
+use testkit::{MemoryDocuments, MemoryEventLog, MemoryThrottle, PROJECT, World};
+
+use crate::{
+    http::{Request, Response},
+    sse_client::Sse,
+    ws_client::Ws,
+};
+
+/// How long a test waits for something that must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Polls `holds` until it does.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits for `future`, but not for ever.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("never: {what}"),
+    }
+}
+
+pub(crate) struct App {
+    pub(crate) world: World,
+    pub(crate) realtime: Arc<Realtime>,
+    pub(crate) log: Arc<MemoryEventLog>,
+    pub(crate) address: SocketAddr,
+    server: ServerHandle,
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let server = self.server.clone();
+        tokio::spawn(async move { server.stop(false).await });
+    }
+}
+
+impl App {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(configure: impl FnOnce(&mut RealtimeConfig)) -> Self {
+        let world = World::new();
+        let mut config = RealtimeConfig::default();
+        configure(&mut config);
+        let (documents, log) = (
+            Arc::new(MemoryDocuments::new(world.clock.clone())),
+            Arc::new(MemoryEventLog::default()),
+        );
+        let tickets = Arc::new(Tickets::new(
+            documents.clone(),
+            &SystemAuthority::assume(),
+            world.clock.clone(),
+            world.entropy.clone(),
+        ));
+        let guard = Guard::new(
+            world.tokens.clone(),
+            world.directory.clone(),
+            world.clock.clone(),
+        );
+        let guard = Arc::new(guard.with_tickets(tickets.clone()));
+        let realtime = Realtime::new(RealtimeDeps {
+            documents,
+            log: log.clone(),
+            throttle: Arc::new(MemoryThrottle::new(world.clock.clone())),
+            tickets,
+            guard: guard.clone(),
+            clock: world.clock.clone(),
+            entropy: world.entropy.clone(),
+            config,
+        });
+        let (address, server) = serve(realtime.clone(), guard, world.entropy.clone());
+        Self {
+            world,
+            realtime,
+            log,
+            address,
+            server,
+        }
+    }
+
+    /// Makes `user` a member of `tenant`.
+    pub(crate) fn member(&self, tenant: &str, user: &str, role: Role) -> Caller<'_> {
+        self.world.directory.set_role(tenant, user, role);
+        Caller {
+            app: self,
+            tenant: tenant.to_owned(),
+            env: "dev".to_owned(),
+            token: self.world.token(user),
+        }
+    }
+
+    /// A member of `t_a` with the thread `th_1`.
+    pub(crate) async fn alice(&self) -> Caller<'_> {
+        let alice = self.member("t_a", "u_alice", Role::Member);
+        alice.register("th_1").await;
+        alice
+    }
+
+    /// The route of `thread` of `t_a`, for publishing without HTTP.
+    pub(crate) async fn route(&self, thread: &str) -> (identity::Scope, RouteKey) {
+        let scope = self
+            .world
+            .scope("t_a", identity::Env::Dev, "u_writer")
+            .await;
+        let new = NewThread {
+            thread_id: Some(thread.parse().unwrap()),
+            title: None,
+        };
+        let registry = self.realtime.registry();
+        registry.register(&scope, new).await.unwrap();
+        let (route, _) = registry.verify_thread_access(&scope, thread).await.unwrap();
+        (scope, route)
+    }
+
+    /// Makes every cursor up to `seq` of `thread` too old.
+    pub(crate) async fn trim(&self, thread: &str, seq: u64) {
+        let (_, route) = self.route(thread).await;
+        self.log.trim(route.stream(), seq).await.unwrap();
+    }
+}
+
+fn serve(
+    realtime: Arc<Realtime>,
+    guard: Arc<Guard>,
+    entropy: Arc<dyn Entropy>,
+) -> (SocketAddr, ServerHandle) {
+    let mut routes = Routes::new();
+    tenantry_realtime::routes(&mut routes);
+    let mounted = routes.build().unwrap();
+    let server = HttpServer::new(move || {
+        let mounted = mounted.clone();
+        ActixApp::new()
+            .wrap(from_fn(edge))
+            .app_data(Data::new(EdgeState {
+                entropy: entropy.clone(),
+            }))
+            .app_data(Data::from(guard.clone()))
+            .app_data(Data::from(realtime.clone()))
+            .configure(move |config| mounted.configure(config))
+    })
+    .workers(2)
+    // A client that closes its side is gone, also when nothing is sent to it.
+    .h1_allow_half_closed(false)
+    .disable_signals()
+    .shutdown_timeout(1)
+    .bind(("127.0.0.1", 0))
+    .unwrap();
+    let address = server.addrs()[0];
+    let server = server.run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    (address, handle)
+}
+
+/// Someone with a token, in a tenant and environment.
+#[derive(Clone)]
+pub(crate) struct Caller<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) tenant: String,
+    pub(crate) env: String,
+    pub(crate) token: String,
+}
+
+impl Caller<'_> {
+    pub(crate) fn headers(&self) -> Vec<(String, String)> {
+        [
+            ("authorization", format!("Bearer {}", self.token)),
+            ("x-tenant-id", self.tenant.clone()),
+            ("x-env", self.env.clone()),
+            ("x-project-id", PROJECT.to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> Request {
+        let mut request = Request::new(self.app.address, method, path);
+        request.headers.extend(self.headers());
+        request
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.request("GET", path).send().await
+    }
+
+    pub(crate) async fn post_json(&self, path: &str, body: &str) -> Response {
+        self.request("POST", path).json(body).send().await
+    }
+
+    pub(crate) async fn register(&self, thread: &str) {
+        let body = format!("{{\"thread_id\":\"{thread}\"}}");
+        let answer = self.post_json("/chat/threads", &body).await;
+        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    }
+
+    /// Posts a message and returns its cursor.
+    pub(crate) async fn say(&self, thread: &str, data: &str) -> String {
+        let path = format!("/chat/threads/{thread}/messages");
+        let answer = self.post_json(&path, &format!("{{\"data\":{data}}}")).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Follows `th_1` with SSE.
+    pub(crate) async fn sse(&self, cursor: Option<&str>) -> Sse {
+        let mut request = self.request("GET", "/sse/chat/th_1");
+        if let Some(cursor) = cursor {
+            request = request.header("last-event-id", cursor);
+        }
+        Sse::open(request).await
+    }
+
+    /// Opens a WebSocket to `th_1` and returns it with its `ready`.
+    pub(crate) async fn ws(&self, cursor: Option<&str>) -> (Ws, Value) {
+        let query = cursor
+            .map(|id| format!("?last_id={id}"))
+            .unwrap_or_default();
+        let mut ws = Ws::open(&self.request("GET", &format!("/ws/chat/th_1{query}"))).await;
+        let ready = ws.json().await;
+        assert_eq!(ready["op"], "ready");
+        (ws, ready)
+    }
+}
+
+/// The number after the epoch.
+pub(crate) fn seq(cursor: &str) -> u64 {
+    cursor.split_once('-').unwrap().1.parse().unwrap()
+}
+
+/// The seq of the event `after` away from `cursor`.
+pub(crate) fn shifted(cursor: &str, by: i64) -> String {
+    let (epoch, seq) = cursor.split_once('-').unwrap();
+    format!("{epoch}-{}", seq.parse::<i64>().unwrap() + by)
+}

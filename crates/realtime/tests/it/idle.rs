@@ -1,0 +1,42 @@
+//! What happens when the directory cannot be asked.
+
+use std::time::Duration;
+
+use crate::app::{App, eventually};
+
+#[tokio::test]
+async fn a_stream_survives_a_short_outage_of_the_directory() {
+    let app = App::with(|config| config.timings.recheck = Duration::from_millis(10)).await;
+    let alice = app.alice().await;
+    let mut sse = alice.sse(None).await;
+    let (scope, route) = app.route("th_1").await;
+    app.world.directory.set_down(true);
+    let data = serde_json::value::RawValue::from_string("1".to_owned()).unwrap();
+    let message = tenantry_realtime::Message::new(None, data, None).unwrap();
+    for _ in 0..3 {
+        let id = app
+            .realtime
+            .publish(&scope, &route, &message)
+            .await
+            .unwrap();
+        assert_eq!(sse.ids(1).await, [id.cursor.to_string()]);
+    }
+    app.world.directory.set_down(false);
+    let id = alice.say("th_1", "2").await;
+    assert_eq!(sse.ids(1).await, [id]);
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_access_stays_unknown() {
+    let app = App::with(|config| config.timings.recheck = Duration::from_millis(10)).await;
+    let alice = app.alice().await;
+    let mut sse = alice.sse(None).await;
+    app.world.directory.set_down(true);
+    let told = sse.event().await.unwrap();
+    assert_eq!(told.event.as_deref(), Some("drain"));
+    assert_eq!(sse.event().await, None);
+    eventually("the place is given back", || {
+        app.realtime.connections() == 0
+    })
+    .await;
+}

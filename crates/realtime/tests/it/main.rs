@@ -1,0 +1,26 @@
+//! The contract's third section, sentence by sentence, over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod app;
+mod drain;
+mod frames;
+mod http;
+mod idle;
+mod join;
+mod limits;
+mod presence;
+mod slow;
+mod sse;
+mod sse_client;
+mod threads;
+mod tickets;
+mod ws;
+mod ws_client;

@@ -1,0 +1,181 @@
+//! Streams over SSE.
+
+use std::time::Duration;
+
+use identity::Role;
+use serde_json::json;
+
+use crate::app::{App, eventually, shifted};
+
+#[tokio::test]
+async fn a_stream_starts_live_at_once_and_says_where() {
+    let app = App::new().await;
+    let alice = app.alice().await;
+    let before = alice.say("th_1", "1").await;
+    let mut sse = alice.sse(None).await;
+    assert_eq!(sse.header("content-type"), Some("text/event-stream"));
+    assert_eq!(sse.header("cache-control"), Some("no-cache"));
+    assert_eq!(sse.header("x-accel-buffering"), Some("no"));
+    assert_eq!(sse.hello.comments, 1);
+    assert!(sse.hello.retry.is_some());
+    assert_eq!(sse.hello.id.as_deref(), Some(&*before));
+    let after = alice.say("th_1", "2").await;
+    let message = sse.message().await;
+    assert_eq!(
+        (&message["id"], &message["data"]),
+        (&json!(after), &json!(2))
+    );
+}
+
+#[tokio::test]
+async fn a_stream_resumes_after_its_cursor_and_goes_on_live() {
+    let app = App::new().await;
+    let alice = app.alice().await;
+    let mut ids = Vec::new();
+    for n in 0..200 {
+        ids.push(alice.say("th_1", &n.to_string()).await);
+    }
+    let mut sse = alice.sse(Some(&ids[9])).await;
+    assert_eq!(sse.hello.id, None);
+    assert_eq!(sse.ids(190).await, ids[10..]);
+    let live = alice.say("th_1", "1").await;
+    assert_eq!(sse.ids(1).await, [live]);
+}
+
+#[tokio::test]
+async fn the_header_wins_over_the_query_and_an_empty_one_is_none() {
+    let app = App::new().await;
+    let alice = app.alice().await;
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        ids.push(alice.say("th_1", &n.to_string()).await);
+    }
+    let path = format!("/sse/chat/th_1?last_event_id={}", ids[0]);
+    let mut sse = crate::sse_client::Sse::open(alice.request("GET", &path)).await;
+    assert_eq!(sse.ids(2).await, ids[1..]);
+    // An EventSource that reconnects still has the query of its first connection.
+    let again = alice.request("GET", &path).header("last-event-id", &ids[1]);
+    let mut sse = crate::sse_client::Sse::open(again).await;
+    assert_eq!(sse.ids(1).await, ids[2..]);
+    let mut sse = alice.sse(Some("")).await;
+    let live = alice.say("th_1", "3").await;
+    assert_eq!(sse.ids(1).await, [live]);
+}
+
+#[tokio::test]
+async fn each_cursor_that_cannot_be_honoured_is_one_gap() {
+    let app = App::new().await;
+    let alice = app.alice().await;
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(alice.say("th_1", &n.to_string()).await);
+    }
+    app.trim("th_1", 3).await;
+    let future = shifted(&ids[5], 1000);
+    for (cursor, reason) in [
+        (&*ids[0], "evicted"),
+        (&*future, "future"),
+        ("1-4", "unknown_epoch"),
+        ("garbage", "malformed"),
+    ] {
+        let mut sse = alice.sse(Some(cursor)).await;
+        let gap = sse.event().await.unwrap();
+        assert_eq!(gap.event.as_deref(), Some("gap"), "{cursor}");
+        let expected =
+            json!({"reason": reason, "requested": cursor, "oldest": ids[3], "head": ids[5]});
+        assert_eq!(gap.json(), expected);
+        // Whoever reconnects with the gap's own id goes on without another gap.
+        assert_eq!(gap.id.as_deref(), Some(&*ids[2]));
+        let mut resumed = alice.sse(gap.id.as_deref()).await;
+        assert_eq!(sse.ids(3).await, ids[3..], "{cursor}");
+        assert_eq!(resumed.ids(3).await, ids[3..], "{cursor}");
+    }
+    let mut sse = alice.sse(Some("garbage")).await;
+    sse.event().await.unwrap();
+    let live = alice.say("th_1", "9").await;
+    assert_eq!(sse.ids(4).await[3], live);
+}
+
+#[tokio::test]
+async fn one_cursor_resumes_on_either_transport() {
+    let app = App::new().await;
+    let alice = app.alice().await;
+    let mut ids = Vec::new();
+    for n in 0..30 {
+        ids.push(alice.say("th_1", &n.to_string()).await);
+    }
+    let mut sse = alice.sse(Some(&ids[0])).await;
+    assert_eq!(sse.ids(10).await, ids[1..11]);
+    let (mut ws, _) = alice.ws(Some(&ids[10])).await;
+    assert_eq!(ws.ids(10).await, ids[11..21]);
+    let mut sse = alice.sse(Some(&ids[20])).await;
+    assert_eq!(sse.ids(9).await, ids[21..]);
+}
+
+#[tokio::test]
+async fn a_comment_shows_that_the_stream_is_alive() {
+    let app = App::with(|config| config.timings.heartbeat = Duration::from_millis(20)).await;
+    let alice = app.alice().await;
+    let mut sse = alice.sse(None).await;
+    for _ in 0..3 {
+        let block = sse.block().await.unwrap();
+        assert_eq!((block.comments, block.data), (1, None));
+    }
+}
+
+#[tokio::test]
+async fn a_removed_member_and_an_ended_token_end_the_stream() {
+    let app = App::with(|config| config.timings.recheck = Duration::from_millis(20)).await;
+    let alice = app.alice().await;
+    let bob = app.member("t_a", "u_bob", Role::Viewer);
+    let (mut hers, mut his) = (alice.sse(None).await, bob.sse(None).await);
+    app.world.directory.remove("t_a", "u_bob");
+    let end = his.event().await.unwrap();
+    assert_eq!(end.event.as_deref(), Some("unauthorized"));
+    assert_eq!(end.json(), json!({"reason": "access_revoked"}));
+    assert_eq!(his.event().await, None);
+    // Hers went on until her token ended.
+    let id = alice.say("th_1", "1").await;
+    assert_eq!(hers.ids(1).await, [id]);
+    app.world.clock.advance(Duration::from_secs(901));
+    let end = hers.event().await.unwrap();
+    assert_eq!(end.json(), json!({"reason": "token_ended"}));
+    assert_eq!(hers.event().await, None);
+    eventually("all places are given back", || {
+        app.realtime.connections() == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_topic_ends_after_its_last_subscriber() {
+    let app = App::with(|config| config.timings.linger = Duration::from_millis(50)).await;
+    let alice = app.alice().await;
+    let (first, second) = (alice.sse(None).await, alice.sse(None).await);
+    assert_eq!((app.realtime.topics(), app.realtime.connections()), (1, 2));
+    drop(first);
+    // A write is what tells the server that a reader is gone.
+    alice.say("th_1", "1").await;
+    drop(second);
+    for n in 0..3 {
+        alice.say("th_1", &n.to_string()).await;
+    }
+    eventually("the topic ends", || app.realtime.topics() == 0).await;
+    assert_eq!(app.realtime.connections(), 0);
+    let mut third = alice.sse(None).await;
+    let id = alice.say("th_1", "2").await;
+    assert_eq!(third.ids(1).await, [id]);
+}
+
+#[tokio::test]
+async fn tenants_with_the_same_names_do_not_meet() {
+    let app = App::new().await;
+    let alice = app.alice().await;
+    let bob = app.member("t_b", "u_bob", Role::Member);
+    bob.register("th_1").await;
+    let (mut hers, mut his) = (alice.sse(None).await, bob.sse(None).await);
+    alice.say("th_1", "\"hers\"").await;
+    bob.say("th_1", "\"his\"").await;
+    assert_eq!(hers.message().await["data"], "hers");
+    assert_eq!(his.message().await["data"], "his");
+}
