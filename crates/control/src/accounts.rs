@@ -15,10 +15,13 @@ use crate::{
     user::{EmailClaim, StoredUser},
 };
 
-/// Failed sign-ins of one address: 20 at once, and one more every three seconds.
-const FAILURE_COST: u32 = 3;
+/// Failed sign-ins of one address that may come at once.
+pub(crate) const FAILURES_MAX: u32 = 20;
+/// After how many seconds one more may come.
+pub(crate) const FAILURE_BACK_S: u32 = 3;
+/// A failure costs as many units as it takes seconds to come back, one each second.
 const FAILURES: Quota = Quota {
-    burst: NonZeroU32::new(20 * FAILURE_COST).expect("not zero"),
+    burst: NonZeroU32::new(FAILURES_MAX * FAILURE_BACK_S).expect("not zero"),
     per_second: NonZeroU32::MIN,
 };
 
@@ -185,7 +188,7 @@ impl Accounts {
     async fn look(&self, email: Option<&Email>) -> Result<(), ControlError> {
         let Some(email) = email else { return Ok(()) };
         let verdict = self.throttle.take(&self.key(email), FAILURES, 0).await?;
-        let missing = FAILURE_COST.saturating_sub(verdict.remaining);
+        let missing = FAILURE_BACK_S.saturating_sub(verdict.remaining);
         if missing == 0 {
             return Ok(());
         }
@@ -198,7 +201,7 @@ impl Accounts {
     async fn charge(&self, email: Option<&Email>) -> Result<(), ControlError> {
         if let Some(email) = email {
             let key = self.key(email);
-            self.throttle.take(&key, FAILURES, FAILURE_COST).await?;
+            self.throttle.take(&key, FAILURES, FAILURE_BACK_S).await?;
         }
         Ok(())
     }

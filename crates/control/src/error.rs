@@ -5,6 +5,8 @@ use std::time::Duration;
 use identity::{Code, Problem, Refusal};
 use store::StoreError;
 
+use crate::accounts::{FAILURE_BACK_S, FAILURES_MAX};
+
 /// Why the control plane did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
@@ -19,9 +21,12 @@ pub enum ControlError {
     /// The credential does not hold; nothing says why.
     #[error("the credential does not hold")]
     Unauthenticated,
-    /// Too often, or too much at once.
-    #[error("throttled for {0:?}")]
+    /// Too many failed sign-ins of one address; the next may come after this long.
+    #[error("too many failed sign-ins")]
     Throttled(Duration),
+    /// Too many passwords are checked at once; come back after this long.
+    #[error("too many passwords at once")]
+    Busy(Duration),
     /// The caller's role does not allow this.
     #[error("the role does not allow this")]
     RoleForbidden,
@@ -92,9 +97,12 @@ impl From<ControlError> for Problem {
                 why: "the control plane does not accept it",
             }
             .into(),
-            ControlError::Throttled(wait) => {
-                Self::new(Code::Throttled, "Too many attempts. Try again later.").retry_after(wait)
-            }
+            ControlError::Throttled(wait) => throttled(wait),
+            ControlError::Busy(wait) => Self::new(
+                Code::Throttled,
+                "Too many people sign in at once. Try again shortly.",
+            )
+            .retry_after(wait),
             ControlError::RoleForbidden => Refusal::RoleForbidden.into(),
             ControlError::NotFound => Self::not_found(),
             ControlError::Conflict(why) => Self::new(Code::Conflict, why),
@@ -122,4 +130,20 @@ impl From<ControlError> for Problem {
             }
         }
     }
+}
+
+/// 429 with the fields of draft-ietf-httpapi-ratelimit-headers.
+fn throttled(wait: Duration) -> Problem {
+    let window_s = FAILURES_MAX * FAILURE_BACK_S;
+    let reset_s = wait.as_millis().div_ceil(1000);
+    Problem::new(
+        Code::Throttled,
+        "Too many failed attempts for this address. Try again later.",
+    )
+    .retry_after(wait)
+    .with_header(
+        "ratelimit-policy",
+        format!("\"login-failures\";q={FAILURES_MAX};w={window_s}"),
+    )
+    .with_header("ratelimit", format!("\"login-failures\";r=0;t={reset_s}"))
 }

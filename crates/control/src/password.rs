@@ -117,7 +117,7 @@ impl Passwords {
     pub(crate) async fn turn(&self) -> Result<Turn, ControlError> {
         let busy = || {
             metrics::counter!("tenantry_password_refused_total").increment(1);
-            ControlError::Throttled(COME_BACK)
+            ControlError::Busy(COME_BACK)
         };
         let place = Arc::clone(&self.queue).try_acquire_owned();
         let place = place.map_err(|_| busy())?;
@@ -233,11 +233,11 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(
             passwords.turn().await.map(drop),
-            Err(ControlError::Throttled(COME_BACK)),
+            Err(ControlError::Busy(COME_BACK)),
             "the queue is full"
         );
         for wait in waits {
-            assert_eq!(wait.await.unwrap(), Err(ControlError::Throttled(COME_BACK)));
+            assert_eq!(wait.await.unwrap(), Err(ControlError::Busy(COME_BACK)));
         }
         drop(held);
         assert!(passwords.turn().await.is_ok());

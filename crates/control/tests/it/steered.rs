@@ -1,0 +1,97 @@
+//! Documents that take turns, and that can be held at a chosen read.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use async_trait::async_trait;
+use store::{
+    Batch, CommitError, DocKey, Document, Documents, Listing, Partition, StoreError, Version,
+};
+use testkit::MemoryDocuments;
+use tokio::sync::{Mutex, Notify};
+
+/// A read that has its answer, and waits to be let go.
+#[derive(Default)]
+pub struct Held {
+    pub reached: Notify,
+    pub release: Notify,
+}
+
+/// [`MemoryDocuments`] that yields before each call, so that joined futures interleave.
+pub struct Steered {
+    inner: MemoryDocuments,
+    hold: Mutex<Option<(String, Arc<Held>)>>,
+    calls_until_failure: AtomicI64,
+}
+
+impl Steered {
+    pub fn new(inner: MemoryDocuments) -> Self {
+        Self {
+            inner,
+            hold: Mutex::default(),
+            calls_until_failure: AtomicI64::new(i64::MAX),
+        }
+    }
+
+    /// Holds the next read whose partition ends with `suffix`, after it was read.
+    pub async fn hold(&self, suffix: &str) -> Arc<Held> {
+        let held = Arc::new(Held::default());
+        *self.hold.lock().await = Some((suffix.to_owned(), Arc::clone(&held)));
+        held
+    }
+
+    /// Fails the `nth` call from now on, the first being 1.
+    pub fn fail_nth(&self, nth: i64) {
+        self.calls_until_failure.store(nth, Ordering::SeqCst);
+    }
+
+    async fn turn(&self) -> Result<(), StoreError> {
+        tokio::task::yield_now().await;
+        match self.calls_until_failure.fetch_sub(1, Ordering::SeqCst) {
+            1 => Err(StoreError::Unavailable("made to fail".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    async fn is_held(&self, partition: &Partition) -> Option<Arc<Held>> {
+        let mut hold = self.hold.lock().await;
+        let matches = hold
+            .as_ref()
+            .is_some_and(|(suffix, _)| partition.as_str().ends_with(suffix.as_str()));
+        if matches {
+            hold.take().map(|(_, held)| held)
+        } else {
+            None
+        }
+    }
+}
+
+/// The same documents for the control plane and for the test that steers them.
+pub struct Shared(pub Arc<Steered>);
+
+#[async_trait]
+impl Documents for Shared {
+    async fn get(&self, key: &DocKey) -> Result<Option<Document>, StoreError> {
+        self.0.turn().await?;
+        let found = self.0.inner.get(key).await;
+        if let Some(held) = self.0.is_held(&key.partition).await {
+            held.reached.notify_one();
+            held.release.notified().await;
+        }
+        found
+    }
+    async fn list(
+        &self,
+        partition: &Partition,
+        listing: &Listing,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.0.turn().await?;
+        self.0.inner.list(partition, listing).await
+    }
+    async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
+        self.0.turn().await?;
+        self.0.inner.commit(batch).await
+    }
+}
