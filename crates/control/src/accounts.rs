@@ -1,28 +1,19 @@
 //! Signing up and in.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use identity::{Account, TenantId, UserId};
-use store::{Batch, Quota, Throttle, ThrottleKey};
+use store::{Batch, ThrottleKey};
 
 use crate::{
     Change, ControlError, Email, Membership, Name, Password, SIGNUP_MODE, Sessions, Tenant,
     TokenPair, User,
     founding::Founding,
     password::Passwords,
+    rate::LOGIN_FAILURES,
     records::{Core, encode, settle},
     tenant::{StoredTenant, TenantState},
     user::{EmailClaim, StoredUser},
-};
-
-/// Failed sign-ins of one address that may come at once.
-pub(crate) const FAILURES_MAX: u32 = 20;
-/// After how many seconds one more may come.
-pub(crate) const FAILURE_BACK_S: u32 = 3;
-/// A failure costs as many units as it takes seconds to come back, one each second.
-const FAILURES: Quota = Quota {
-    burst: NonZeroU32::new(FAILURES_MAX * FAILURE_BACK_S).expect("not zero"),
-    per_second: NonZeroU32::MIN,
 };
 
 /// What signing up takes.
@@ -63,21 +54,14 @@ pub struct Accounts {
     core: Arc<Core>,
     sessions: Arc<Sessions>,
     passwords: Arc<Passwords>,
-    throttle: Arc<dyn Throttle>,
 }
 
 impl Accounts {
-    pub(crate) fn new(
-        core: Arc<Core>,
-        sessions: Arc<Sessions>,
-        passwords: Arc<Passwords>,
-        throttle: Arc<dyn Throttle>,
-    ) -> Self {
+    pub(crate) fn new(core: Arc<Core>, sessions: Arc<Sessions>, passwords: Arc<Passwords>) -> Self {
         Self {
             core,
             sessions,
             passwords,
-            throttle,
         }
     }
 
@@ -186,28 +170,27 @@ impl Accounts {
 
     /// Refuses an address with too many failures; success costs nothing.
     async fn look(&self, email: Option<&Email>) -> Result<(), ControlError> {
-        let Some(email) = email else { return Ok(()) };
-        let verdict = self.throttle.take(&self.key(email), FAILURES, 0).await?;
-        let missing = FAILURE_BACK_S.saturating_sub(verdict.remaining);
-        if missing == 0 {
-            return Ok(());
+        match email {
+            Some(email) => {
+                let key = self.key(email);
+                LOGIN_FAILURES.look(&*self.core.throttle, &key).await
+            }
+            None => Ok(()),
         }
-        // One unit comes back each second.
-        Err(ControlError::Throttled(Duration::from_secs(u64::from(
-            missing,
-        ))))
     }
 
+    /// Counts a failure. It may be one too many: the next look says so.
     async fn charge(&self, email: Option<&Email>) -> Result<(), ControlError> {
-        if let Some(email) = email {
-            let key = self.key(email);
-            self.throttle.take(&key, FAILURES, FAILURE_BACK_S).await?;
+        let Some(email) = email else { return Ok(()) };
+        let key = self.key(email);
+        match LOGIN_FAILURES.take(&*self.core.throttle, &key).await {
+            Err(ControlError::Throttled(..)) | Ok(()) => Ok(()),
+            Err(other) => Err(other),
         }
-        Ok(())
     }
 
     fn key(&self, email: &Email) -> ThrottleKey {
-        ThrottleKey::of_system(&self.core.authority, "login-failures", email.as_str())
+        ThrottleKey::of_system(&self.core.authority, LOGIN_FAILURES.name, email.as_str())
     }
 
     /// Who the caller is. Users of outside issuers have no address here.

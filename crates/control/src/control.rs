@@ -15,7 +15,7 @@ use crate::{
 pub struct ControlDeps {
     /// Where its records are.
     pub documents: Arc<dyn Documents>,
-    /// Where failed sign-ins are counted.
+    /// Where rates are counted.
     pub throttle: Arc<dyn Throttle>,
     /// Mints access tokens.
     pub tokens: Arc<Tokens>,
@@ -74,6 +74,7 @@ impl Control {
         let config = deps.config;
         let core = Arc::new(Core {
             documents: deps.documents,
+            throttle: deps.throttle,
             authority: deps.authority,
             clock: deps.clock,
             entropy: deps.entropy,
@@ -91,7 +92,6 @@ impl Control {
             Arc::clone(&core),
             Arc::clone(&sessions),
             Arc::clone(&passwords),
-            deps.throttle,
         ));
         Ok(Self {
             directory: Arc::new(LiveDirectory::new(Arc::clone(&core))),

@@ -113,7 +113,7 @@ impl Directory for LiveDirectory {
             app: query.app.cloned(),
         };
         let depends_on = (&place.tenant, &(&place.tenant, &place.user));
-        let load = self.load_standing(&place);
+        let load = || self.load_standing(&place);
         let standing = self.standings.get(&place, depends_on, load).await;
         standing.map_err(unavailable)
     }
@@ -123,7 +123,7 @@ impl Directory for LiveDirectory {
         user: &UserId,
         session: &SessionId,
     ) -> Result<bool, DirectoryUnavailable> {
-        let load = self.load_session(session);
+        let load = || self.load_session(session);
         let owner = self.sessions.get(session, (session, session), load).await;
         let owner = owner.map_err(unavailable)?;
         let now = self.core.now();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use identity::{Code, Problem, Refusal};
 use store::StoreError;
 
-use crate::accounts::{FAILURE_BACK_S, FAILURES_MAX};
+use crate::rate::Rate;
 
 /// Why the control plane did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,9 +21,9 @@ pub enum ControlError {
     /// The credential does not hold; nothing says why.
     #[error("the credential does not hold")]
     Unauthenticated,
-    /// Too many failed sign-ins of one address; the next may come after this long.
-    #[error("too many failed sign-ins")]
-    Throttled(Duration),
+    /// A rate is used up.
+    #[error("the rate {} is used up", .0.name)]
+    Throttled(Rate, Duration),
     /// Too many passwords are checked at once; come back after this long.
     #[error("too many passwords at once")]
     Busy(Duration),
@@ -97,7 +97,7 @@ impl From<ControlError> for Problem {
                 why: "the control plane does not accept it",
             }
             .into(),
-            ControlError::Throttled(wait) => throttled(wait),
+            ControlError::Throttled(rate, wait) => throttled(rate, wait),
             ControlError::Busy(wait) => Self::new(
                 Code::Throttled,
                 "Too many people sign in at once. Try again shortly.",
@@ -133,17 +133,18 @@ impl From<ControlError> for Problem {
 }
 
 /// 429 with the fields of draft-ietf-httpapi-ratelimit-headers.
-fn throttled(wait: Duration) -> Problem {
-    let window_s = FAILURES_MAX * FAILURE_BACK_S;
+fn throttled(rate: Rate, wait: Duration) -> Problem {
+    let Rate {
+        name,
+        times_max,
+        window_s,
+    } = rate;
     let reset_s = wait.as_millis().div_ceil(1000);
-    Problem::new(
-        Code::Throttled,
-        "Too many failed attempts for this address. Try again later.",
-    )
-    .retry_after(wait)
-    .with_header(
-        "ratelimit-policy",
-        format!("\"login-failures\";q={FAILURES_MAX};w={window_s}"),
-    )
-    .with_header("ratelimit", format!("\"login-failures\";r=0;t={reset_s}"))
+    Problem::new(Code::Throttled, format!("The rate \"{name}\" is used up."))
+        .retry_after(wait)
+        .with_header(
+            "ratelimit-policy",
+            format!("\"{name}\";q={times_max};w={window_s}"),
+        )
+        .with_header("ratelimit", format!("\"{name}\";r=0;t={reset_s}"))
 }

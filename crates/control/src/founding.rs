@@ -5,7 +5,8 @@ use store::{Batch, DocKey};
 
 use crate::{
     ControlError, Email, ModeId, Name,
-    member::{Owners, StoredMember},
+    member::StoredMember,
+    membership::Owners,
     named::{Projects, StoredNamed},
     records::{Core, encode},
     tenant::{StoredTenant, TenantState},
@@ -86,20 +87,6 @@ impl Core {
             expires_at: None,
         };
         self.seat(batch, tenant, user, &member)
-    }
-
-    /// Adds to `batch` a membership, so that it is found from the tenant and from the user.
-    pub(crate) fn seat(
-        &self,
-        batch: Batch,
-        tenant: &TenantId,
-        user: &UserId,
-        member: &StoredMember,
-    ) -> Result<Batch, ControlError> {
-        let value = encode(member)?;
-        Ok(batch
-            .put(&self.member_key(tenant, user), value.clone())
-            .put(&self.membership_key(user, tenant), value))
     }
 
     pub(crate) fn tenant_key(&self, tenant: &TenantId) -> DocKey {

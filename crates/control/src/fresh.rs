@@ -42,26 +42,28 @@ impl<K: Hash + Eq + Clone, V: Clone> Fresh<K, V> {
     }
 
     /// The value of `key`, which depends on two subjects of [`Change`](crate::Change)s.
-    pub(crate) async fn get(
+    ///
+    /// What is remembered costs one look; `load` and its future exist only when it is needed.
+    pub(crate) async fn get<F>(
         &self,
         key: &K,
         depends_on: (&impl Hash, &impl Hash),
-        load: impl Future<Output = Result<V, ControlError>>,
-    ) -> Result<V, ControlError> {
-        let at = self.core.now();
+        load: impl FnOnce() -> F,
+    ) -> Result<V, ControlError>
+    where
+        F: Future<Output = Result<V, ControlError>>,
+    {
+        let now = self.core.now();
         if let Some(seen) = self.seen.get(key)
-            && self.is_good(&seen, at)
+            && self.is_good(&seen, now)
         {
             return Ok(seen.value);
         }
         let stamp = self.core.changes.stamp(depends_on.0, depends_on.1);
-        metrics::counter!("tenantry_directory_loads_total").increment(1);
-        let loaded = tokio::time::timeout(LOAD_MAX, load).await;
-        let value = loaded
-            .map_err(|_| ControlError::Unavailable("the store takes too long".to_owned()))??;
+        let value = Box::pin(bounded(load())).await?;
         let seen = Seen {
             value: value.clone(),
-            at,
+            at: now,
             stamp,
         };
         self.seen.insert(key.clone(), seen);
@@ -72,4 +74,18 @@ impl<K: Hash + Eq + Clone, V: Clone> Fresh<K, V> {
         // A clock that was set back makes an entry look young; then it counts no more.
         seen.at <= now && now.since(seen.at) <= FRESH_MAX && self.core.changes.holds(&seen.stamp)
     }
+}
+
+/// Waits for the store, not for long.
+async fn bounded<V>(
+    load: impl Future<Output = Result<V, ControlError>>,
+) -> Result<V, ControlError> {
+    metrics::counter!("tenantry_directory_loads_total").increment(1);
+    tokio::time::timeout(LOAD_MAX, load)
+        .await
+        .unwrap_or_else(|_| {
+            Err(ControlError::Unavailable(
+                "the store takes too long".to_owned(),
+            ))
+        })
 }

@@ -23,11 +23,14 @@ mod founding;
 mod fresh;
 mod invitation;
 mod member;
+mod members;
+mod membership;
 mod mode;
 mod name;
 mod named;
 mod page;
 mod password;
+mod rate;
 mod records;
 mod registry;
 #[cfg(feature = "http")]
@@ -46,12 +49,15 @@ pub use email::Email;
 pub use error::ControlError;
 pub use fresh::FRESH_MAX;
 pub use invitation::{INVITATION_LIFE, InvitationId};
-pub use member::{Invitee, Member, MemberRef, Members, Membership};
+pub use member::{Invitee, Member, MemberRef};
+pub use members::Members;
+pub use membership::Membership;
 pub use mode::{Mode, ModeId, Modes, SIGNUP_MODE};
 pub use name::Name;
 pub use named::{Apps, NamedKind, NamedRecord, NamedRecords, Projects, Surfaces};
 pub use page::{Cursor, Page, PageRequest};
 pub use password::{Password, PasswordCost};
+pub use rate::Rate;
 pub use records::{Precondition, Versioned};
 pub use registry::{
     BackendName, CheckReport, Registry, RegistryProblem, ResourceKind, Route, RouteId, RoutePlace,

@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** a tenant's mode exists. Whoever gives a tenant a mode expects
 //! the mode's state; whoever deletes one first marks it as retiring, so that no
-//! tenant can take it any more, and then looks whether one has it.
+//! tenant can take it any more, and then looks whether one has it. A mark that
+//! a crash left behind is lifted by the next replacement or deletion.
 
 use std::{fmt, str::FromStr, sync::Arc};
 

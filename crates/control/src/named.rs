@@ -142,12 +142,13 @@ impl<K: NamedKind> NamedRecords<K> {
     /// Makes a record.
     ///
     /// # Errors
-    /// [`ControlError::Unavailable`].
+    /// [`ControlError::Throttled`] when the tenant makes too many.
     pub async fn create(
         &self,
         scope: &Scope,
         name: Name,
     ) -> Result<Versioned<Record<K>>, ControlError> {
+        self.core.take_create(scope).await?;
         let id = K::generate(&*self.core.entropy);
         let stored = StoredNamed {
             name,

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use identity::{Clock, Entropy, SystemAuthority, TenantId, Timestamp};
+use identity::{Clock, Entropy, Scope, SystemAuthority, TenantId, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use store::{
-    Batch, CommitError, DocKey, Document, Documents, LIST_LIMIT_MAX, Listing, Partition, Version,
+    Batch, CommitError, DocKey, Document, Documents, LIST_LIMIT_MAX, Listing, Partition, Throttle,
+    ThrottleKey, Version,
 };
 
-use crate::{Change, ControlError, Invalidations, Page, PageRequest};
+use crate::{Change, ControlError, Invalidations, Page, PageRequest, rate::CONTROL_CREATES};
 
 /// How often a change is tried again because others changed the same records.
 ///
@@ -77,6 +78,7 @@ impl Precondition {
 /// The ports of the control plane, and what is common to its use of them.
 pub(crate) struct Core {
     pub(crate) documents: Arc<dyn Documents>,
+    pub(crate) throttle: Arc<dyn Throttle>,
     pub(crate) authority: SystemAuthority,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -86,6 +88,12 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Takes one of the records that the scope's tenant may make.
+    pub(crate) async fn take_create(&self, scope: &Scope) -> Result<(), ControlError> {
+        let key = ThrottleKey::of_tenant(scope, CONTROL_CREATES.name);
+        CONTROL_CREATES.take(&*self.throttle, &key).await
     }
 
     /// Control data that spans tenants.

@@ -54,7 +54,7 @@ impl Registry {
     ) -> Result<Arc<RouteRow>, ControlError> {
         for place in RoutePlace::covering(tenant, env) {
             let id = RouteId::of(kind, &place);
-            let row = self.rows.get(&id, (&id, &id), self.load(&id)).await?;
+            let row = self.rows.get(&id, (&id, &id), || self.load(&id)).await?;
             if let Some(row) = row {
                 return Ok(row);
             }

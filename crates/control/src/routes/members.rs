@@ -98,7 +98,7 @@ async fn list(
 }
 
 #[derive(Deserialize, ToSchema)]
-pub(super) struct AddBody {
+pub(super) struct AddMemberBody {
     /// Either this,
     email: Option<String>,
     /// or this: a user who may come from an outside issuer.
@@ -107,7 +107,7 @@ pub(super) struct AddBody {
     role: String,
 }
 
-impl AddBody {
+impl AddMemberBody {
     fn invitee(&self) -> Result<Invitee, ControlError> {
         match (&self.email, &self.user_id) {
             (Some(email), None) => email.parse().map(Invitee::Email),
@@ -129,7 +129,7 @@ fn role(text: &str) -> Result<Role, ControlError> {
 }
 
 async fn add(
-    Admitted { scope, body, .. }: Admitted<AddMember, Json<AddBody>>,
+    Admitted { scope, body, .. }: Admitted<AddMember, Json<AddMemberBody>>,
     control: Data<Control>,
 ) -> Result<HttpResponse, Problem> {
     let (invitee, role) = (body.0.invitee()?, role(&body.0.role)?);
@@ -139,13 +139,13 @@ async fn add(
 }
 
 #[derive(Deserialize, ToSchema)]
-pub(super) struct RoleBody {
+pub(super) struct ChangeMemberBody {
     /// `owner`, `admin`, `member` or `viewer`.
     role: String,
 }
 
 async fn change(
-    admitted: Admitted<ChangeMember, Json<RoleBody>, Target>,
+    admitted: Admitted<ChangeMember, Json<ChangeMemberBody>, Target>,
     req: HttpRequest,
     control: Data<Control>,
 ) -> Result<HttpResponse, Problem> {

@@ -118,12 +118,12 @@ async fn read<K: Served>(
 }
 
 #[derive(Deserialize, ToSchema)]
-pub(super) struct CreateBody {
+pub(super) struct CreateNamedBody {
     name: String,
 }
 
 async fn create<K: Served>(
-    Admitted { scope, body, .. }: Admitted<K::Write, Json<CreateBody>>,
+    Admitted { scope, body, .. }: Admitted<K::Write, Json<CreateNamedBody>>,
     control: Data<Control>,
 ) -> Result<HttpResponse, Problem> {
     let name = body.0.name.parse()?;
@@ -133,12 +133,12 @@ async fn create<K: Served>(
 }
 
 #[derive(Deserialize, ToSchema)]
-pub(super) struct RenameBody {
+pub(super) struct RenameNamedBody {
     name: String,
 }
 
 async fn rename<K: Served>(
-    admitted: Admitted<K::Write, Json<RenameBody>, Target<K>>,
+    admitted: Admitted<K::Write, Json<RenameNamedBody>, Target<K>>,
     req: HttpRequest,
     control: Data<Control>,
 ) -> Result<HttpResponse, Problem> {

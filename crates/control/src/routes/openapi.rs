@@ -105,11 +105,11 @@ fn member_operations(document: &mut Document) {
         .pages::<members::MemberView>();
     document
         .tenant(Post, list, "Adds a member, or invites one")
-        .takes::<members::AddBody>()
+        .takes::<members::AddMemberBody>()
         .gives::<members::MemberView>(201);
     document
         .tenant(Patch, item, "Gives a member another role")
-        .takes::<members::RoleBody>()
+        .takes::<members::ChangeMemberBody>()
         .gives::<members::MemberView>(200);
     document
         .tenant(Delete, item, "Removes a member or an invitation")
@@ -123,14 +123,14 @@ fn named_operations<K: named::Served>(document: &mut Document, what: &str) {
         .pages::<named::NamedView>();
     document
         .tenant(Post, K::LIST, &format!("Makes a new {what}"))
-        .takes::<named::CreateBody>()
+        .takes::<named::CreateNamedBody>()
         .gives::<named::NamedView>(201);
     document
         .tenant(Get, K::ITEM, &format!("Reads one {what}"))
         .gives::<named::NamedView>(200);
     document
         .tenant(Patch, K::ITEM, &format!("Renames one {what}"))
-        .takes::<named::RenameBody>()
+        .takes::<named::RenameNamedBody>()
         .gives::<named::NamedView>(200);
     document
         .tenant(Delete, K::ITEM, &format!("Deletes one {what}"))
@@ -273,8 +273,12 @@ impl Document {
 }
 
 impl Operation<'_> {
-    fn parameter(mut self, name: &str, place: ParameterIn, required: bool) -> Self {
-        let text = ObjectBuilder::new().schema_type(Type::String).build();
+    fn parameter(self, name: &str, place: ParameterIn, required: bool) -> Self {
+        self.typed(name, place, required, Type::String)
+    }
+
+    fn typed(mut self, name: &str, place: ParameterIn, required: bool, is: Type) -> Self {
+        let schema = ObjectBuilder::new().schema_type(is).build();
         let parameter = ParameterBuilder::new()
             .name(name)
             .parameter_in(place)
@@ -283,7 +287,7 @@ impl Operation<'_> {
             } else {
                 Required::False
             })
-            .schema(Some(text));
+            .schema(Some(schema));
         self.builder = self.builder.parameter(parameter);
         self
     }
@@ -303,7 +307,7 @@ impl Operation<'_> {
 
     fn pages<T: ToSchema>(self) {
         let operation = self
-            .parameter("limit", ParameterIn::Query, false)
+            .typed("limit", ParameterIn::Query, false, Type::Integer)
             .parameter("after", ParameterIn::Query, false);
         // The page's schema is written in place; its items are a component.
         operation.document.schema::<T>();

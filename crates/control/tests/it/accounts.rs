@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use identity::Role;
-use tenantry_control::ControlError;
+use tenantry_control::{ControlError, PageRequest, Precondition, Rate};
 
 use crate::world::{PASSWORD, World};
 
@@ -90,6 +90,15 @@ async fn wrong_password_and_unknown_address_are_refused_alike() {
     }
 }
 
+fn throttled(wait: Duration) -> ControlError {
+    let rate = Rate {
+        name: "login-failures",
+        times_max: 20,
+        window_s: 60,
+    };
+    ControlError::Throttled(rate, wait)
+}
+
 #[tokio::test]
 async fn failures_are_throttled_by_address_and_success_costs_nothing() {
     let world = World::new().await;
@@ -109,7 +118,7 @@ async fn failures_are_throttled_by_address_and_success_costs_nothing() {
     let wait = Duration::from_secs(3);
     for password in ["wrong password", PASSWORD] {
         let refused = world.log_in("Ada@example.com", password).await;
-        assert_eq!(refused.unwrap_err(), ControlError::Throttled(wait));
+        assert_eq!(refused.unwrap_err(), throttled(wait));
     }
     world.log_in("bob@example.com", PASSWORD).await.unwrap();
     world.clock.advance(wait);
@@ -117,7 +126,7 @@ async fn failures_are_throttled_by_address_and_success_costs_nothing() {
     let refused = world.log_in("ada@example.com", "wrong password").await;
     assert_eq!(refused.unwrap_err(), ControlError::Unauthenticated);
     let refused = world.log_in("ada@example.com", PASSWORD).await;
-    assert_eq!(refused.unwrap_err(), ControlError::Throttled(wait));
+    assert_eq!(refused.unwrap_err(), throttled(wait));
 }
 
 #[tokio::test]
@@ -128,5 +137,36 @@ async fn unknown_addresses_are_throttled_like_known_ones() {
         assert_eq!(refused.unwrap_err(), ControlError::Unauthenticated);
     }
     let refused = world.log_in("nobody@example.com", PASSWORD).await;
-    assert!(matches!(refused.unwrap_err(), ControlError::Throttled(_)));
+    assert!(matches!(refused.unwrap_err(), ControlError::Throttled(..)));
+}
+
+/// An embedder may run every service on any thread.
+#[tokio::test]
+async fn services_can_be_spawned() {
+    fn spawnable<T: Send>(future: T) {
+        drop(future);
+    }
+    let world = World::new().await;
+    let ada = world.sign_up("ada").await;
+    let scope = world.scope(&ada).await;
+    let (control, page, any) = (
+        &world.control,
+        PageRequest::default(),
+        Precondition::default(),
+    );
+    let id = ada.member_ref();
+    spawnable(world.try_sign_up("x@example.com"));
+    spawnable(world.log_in("x@example.com", PASSWORD));
+    spawnable(control.sessions().refresh(&ada.refresh));
+    spawnable(control.members().list(&scope, &page));
+    spawnable(control.members().remove(&scope, &id, &any));
+    spawnable(control.members().set_role(&scope, &id, Role::Viewer, &any));
+    let name = "X".parse().unwrap();
+    spawnable(
+        control
+            .apps()
+            .rename(&scope, &"a_x".parse().unwrap(), &name, &any),
+    );
+    spawnable(control.check_routes());
+    spawnable(control.seed());
 }

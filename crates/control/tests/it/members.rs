@@ -192,6 +192,32 @@ async fn an_admin_who_was_demoted_meanwhile_changes_nothing() {
     assert_eq!(world.role(&eve).await, Some(Role::Viewer));
 }
 
+/// The admin's own row is read, then they are demoted, then their change commits.
+#[tokio::test]
+async fn an_admin_who_is_demoted_while_the_change_is_made_changes_nothing() {
+    let world = World::new().await;
+    let ada = world.sign_up("ada").await;
+    let bob = world.join("bob", &ada, Role::Admin).await;
+    let eve = world.join("eve", &ada, Role::Viewer).await;
+    let earned = world.scope(&bob).await;
+    let owner = world.scope(&ada).await;
+    let members = world.control.members();
+    let (target, actor) = (eve.member_ref(), bob.member_ref());
+    // The target's row is the first read, the actor's the second.
+    let held = world.steered.hold_nth("/members", 2).await;
+    let steer = async {
+        held.reached.notified().await;
+        let demoted = members.set_role(&owner, &actor, Role::Viewer, &Precondition::Any);
+        let demoted = demoted.await;
+        held.release.notify_one();
+        demoted.unwrap();
+    };
+    let change = members.set_role(&earned, &target, Role::Admin, &Precondition::Any);
+    let (changed, ()) = tokio::join!(change, steer);
+    assert_eq!(changed.unwrap_err(), ControlError::RoleForbidden);
+    assert_eq!(world.role(&eve).await, Some(Role::Viewer));
+}
+
 #[tokio::test]
 async fn an_invitation_becomes_a_membership_by_signing_up() {
     let world = World::new().await;

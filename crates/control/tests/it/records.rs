@@ -1,5 +1,7 @@
 //! Projects, surfaces and apps, and the pages of lists.
 
+use std::time::Duration;
+
 use tenantry_control::{ControlError, Cursor, NamedKind, NamedRecords, PageRequest, Precondition};
 
 use crate::world::{Caller, World};
@@ -138,4 +140,28 @@ async fn a_foreign_record_is_an_unknown_one() {
     assert_eq!(renamed.unwrap_err(), ControlError::NotFound);
     let read = apps.find(&foreign, &id).await.unwrap().unwrap();
     assert_eq!(read.value.name.as_str(), "Bob's");
+}
+
+#[tokio::test]
+async fn a_tenant_grows_only_so_fast() {
+    let world = World::new().await;
+    let (ada, bob) = (world.sign_up("ada").await, world.sign_up("bob").await);
+    let scope = world.scope(&ada).await;
+    let apps = world.control.apps();
+    let make = async || apps.create(&scope, "App".parse().unwrap()).await.map(drop);
+    for n in 0..1000 {
+        assert_eq!(make().await, Ok(()), "{n}");
+    }
+    let refused = make().await.unwrap_err();
+    let ControlError::Throttled(rate, wait) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        (rate.name, wait),
+        ("control-creates", Duration::from_millis(100))
+    );
+    let other = world.scope(&bob).await;
+    assert!(apps.create(&other, "App".parse().unwrap()).await.is_ok());
+    world.clock.advance(wait);
+    assert_eq!(make().await, Ok(()));
 }

@@ -22,7 +22,7 @@ pub struct Held {
 /// [`MemoryDocuments`] that yields before each call, so that joined futures interleave.
 pub struct Steered {
     inner: MemoryDocuments,
-    hold: Mutex<Option<(String, Arc<Held>)>>,
+    hold: Mutex<Option<(String, u32, Arc<Held>)>>,
     calls_until_failure: AtomicI64,
 }
 
@@ -35,10 +35,15 @@ impl Steered {
         }
     }
 
-    /// Holds the next read whose partition ends with `suffix`, after it was read.
+    /// Holds the next read of a partition that ends with `suffix`, after it was read.
     pub async fn hold(&self, suffix: &str) -> Arc<Held> {
+        self.hold_nth(suffix, 1).await
+    }
+
+    /// As [`Steered::hold`], the `nth` such read.
+    pub async fn hold_nth(&self, suffix: &str, nth: u32) -> Arc<Held> {
         let held = Arc::new(Held::default());
-        *self.hold.lock().await = Some((suffix.to_owned(), Arc::clone(&held)));
+        *self.hold.lock().await = Some((suffix.to_owned(), nth, Arc::clone(&held)));
         held
     }
 
@@ -55,16 +60,23 @@ impl Steered {
         }
     }
 
-    async fn is_held(&self, partition: &Partition) -> Option<Arc<Held>> {
+    async fn wait_if_held(&self, partition: &Partition) {
         let mut hold = self.hold.lock().await;
-        let matches = hold
-            .as_ref()
-            .is_some_and(|(suffix, _)| partition.as_str().ends_with(suffix.as_str()));
-        if matches {
-            hold.take().map(|(_, held)| held)
-        } else {
-            None
+        let Some((suffix, left, held)) = hold.as_mut() else {
+            return;
+        };
+        if !partition.as_str().ends_with(suffix.as_str()) {
+            return;
         }
+        *left -= 1;
+        if *left > 0 {
+            return;
+        }
+        let held = Arc::clone(held);
+        *hold = None;
+        drop(hold);
+        held.reached.notify_one();
+        held.release.notified().await;
     }
 }
 
@@ -76,10 +88,7 @@ impl Documents for Shared {
     async fn get(&self, key: &DocKey) -> Result<Option<Document>, StoreError> {
         self.0.turn().await?;
         let found = self.0.inner.get(key).await;
-        if let Some(held) = self.0.is_held(&key.partition).await {
-            held.reached.notify_one();
-            held.release.notified().await;
-        }
+        self.0.wait_if_held(&key.partition).await;
         found
     }
     async fn list(
@@ -88,7 +97,9 @@ impl Documents for Shared {
         listing: &Listing,
     ) -> Result<Vec<Document>, StoreError> {
         self.0.turn().await?;
-        self.0.inner.list(partition, listing).await
+        let found = self.0.inner.list(partition, listing).await;
+        self.0.wait_if_held(partition).await;
+        found
     }
     async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
         self.0.turn().await?;

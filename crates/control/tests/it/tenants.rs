@@ -1,6 +1,5 @@
 //! What operators do: tenants and modes.
 
-use futures_util::future::join_all;
 use identity::{Refusal, Role};
 use tenantry_control::{
     ControlError, Mode, ModeId, PageRequest, Precondition, TenantChange, TenantState,
@@ -214,40 +213,73 @@ async fn a_mode_in_use_cannot_be_deleted_and_afterwards_can_be_given_again() {
     assert!(matches!(refused, Err(ControlError::Conflict(_))));
 }
 
-#[tokio::test]
-async fn no_race_leaves_a_tenant_without_its_mode() {
+/// A tenant takes a mode while the mode is deleted, held at a read of `partition`
+/// by whoever of the two gets there first.
+async fn race_for_a_mode(partition: &str, delete_first: bool) -> (bool, bool) {
     let world = World::new().await;
     let operator = world.operator().await;
     let ada = world.sign_up("ada").await;
     let scope = world.scope(&operator).await;
     let modes = world.control.modes();
-    for round in 0..20 {
-        let id = format!("mode{round}");
-        modes.create(&scope, mode(&id)).await.unwrap();
-        let key = id.parse().unwrap();
-        // Who starts first is turned by the round.
-        let mut steps = Vec::new();
-        for step in 0..=(round % 4) {
-            let (world, operator, ada, id) = (&world, &operator, &ada, &id);
-            steps.push(async move {
-                for _ in 0..step {
-                    tokio::task::yield_now().await;
-                }
-                give_mode(world, operator, ada, id).await.is_ok()
-            });
-        }
-        let (deleted, given) = tokio::join!(modes.delete(&scope, &key, &ANY), join_all(steps));
-        let exists = modes.find(&scope, &key).await.unwrap().is_some();
-        let current = world
-            .control
-            .tenants()
-            .find(&scope, &ada.tenant.parse().unwrap())
-            .await;
-        let current = current.unwrap().unwrap().value.mode;
-        assert_eq!(exists, deleted.is_err(), "round {round}");
-        assert!(
-            exists || current != key,
-            "round {round}: {deleted:?} {given:?}"
-        );
-    }
+    modes.create(&scope, mode("own")).await.unwrap();
+    let own = "own".parse().unwrap();
+    let delete = async || modes.delete(&scope, &own, &ANY).await.is_ok();
+    let give = async || give_mode(&world, &operator, &ada, "own").await.is_ok();
+    let held = world.steered.hold(partition).await;
+    let (deleted, given) = if delete_first {
+        let second = async {
+            held.reached.notified().await;
+            let given = give().await;
+            held.release.notify_one();
+            given
+        };
+        tokio::join!(delete(), second)
+    } else {
+        let second = async {
+            held.reached.notified().await;
+            let deleted = delete().await;
+            held.release.notify_one();
+            deleted
+        };
+        let (given, deleted) = tokio::join!(give(), second);
+        (deleted, given)
+    };
+    let exists = modes.find(&scope, &own).await.unwrap().is_some();
+    assert_eq!(exists, !deleted);
+    (deleted, given)
+}
+
+#[tokio::test]
+async fn a_mode_that_is_deleted_cannot_be_taken_meanwhile() {
+    // The mode was read, and is deleted before the tenant takes it.
+    assert_eq!(race_for_a_mode("/modes", false).await, (true, false));
+    // No tenant was found with the mode, and one would take it before it is deleted.
+    assert_eq!(race_for_a_mode("/mode_tenants", true).await, (true, false));
+    // The mode was read for deletion, and is taken before it is marked.
+    assert_eq!(race_for_a_mode("/modes", true).await, (false, true));
+}
+
+/// A replacement lifts the mark, and a tenant takes the mode, before the deletion ends.
+#[tokio::test]
+async fn a_mode_that_was_replaced_meanwhile_is_looked_at_again() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let ada = world.sign_up("ada").await;
+    let scope = world.scope(&operator).await;
+    let modes = world.control.modes();
+    modes.create(&scope, mode("own")).await.unwrap();
+    let own = "own".parse().unwrap();
+    let held = world.steered.hold("/mode_tenants").await;
+    let steer = async {
+        held.reached.notified().await;
+        modes.replace(&scope, mode("own"), &ANY).await.unwrap();
+        give_mode(&world, &operator, &ada, "own").await.unwrap();
+        held.release.notify_one();
+    };
+    let (deleted, ()) = tokio::join!(modes.delete(&scope, &own, &ANY), steer);
+    assert!(
+        matches!(deleted, Err(ControlError::Conflict(_))),
+        "{deleted:?}"
+    );
+    assert!(modes.find(&scope, &own).await.unwrap().is_some());
 }
