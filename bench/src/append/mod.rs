@@ -23,9 +23,9 @@ use crate::{
 const EVENT_BYTES: usize = 300;
 const WRITERS: usize = 64;
 const STREAMS_MANY: usize = 1000;
-/// Short, because a disk shared with others changes its speed by the second.
-const ROUND: Duration = Duration::from_secs(1);
-const ROUNDS: usize = 15;
+/// Short, because a disk shared with others changes its speed within seconds.
+const ROUND: Duration = Duration::from_millis(250);
+const ROUNDS: usize = 60;
 const TARGET: f64 = 0.5;
 
 /// Something that makes an event durable before it returns.
@@ -112,9 +112,9 @@ async fn compare(load: &Load) -> Result<(Side, Side)> {
     let raw = Arc::new(raw::RawLog::create(&folder.path().join("raw"))?);
     let engine =
         Arc::new(engine::Streams::open(&folder.path().join("engine"), load.streams).await?);
+    eprintln!("append: {}, {ROUNDS} rounds", load.name);
     let (mut raw_side, mut engine_side) = (Side::new(), Side::new());
     for round in 0..ROUNDS {
-        eprintln!("append: {}, round {} of {ROUNDS}", load.name, round + 1);
         drive(raw.clone(), load.writers, round, &mut raw_side).await?;
         drive(engine.clone(), load.writers, round, &mut engine_side).await?;
     }

@@ -30,6 +30,7 @@ use crate::{
 };
 
 const READ_BYTES: usize = 16 * 1024;
+const PUBLISHERS: u32 = 4;
 /// Connections that are being opened at once: fewer than a listener's backlog.
 const OPENING_MAX: usize = 128;
 /// How long all subscriptions may take to open.
@@ -95,17 +96,31 @@ pub(super) fn flood(
     })
 }
 
-/// Publishes at a steady pace; a publisher that falls behind does not skip.
+/// Publishes at a steady pace over a few connections, so that one slow
+/// acknowledgement holds back none of the others' events. Nothing is skipped.
 fn publish(target: &Target, clock: &Instant, per_s: u32, events: u32) -> Result<()> {
-    let mut connection = Connection::open(target.addr)?;
     let started = Instant::now();
-    for event in 0..events {
-        let due = Duration::from_secs(1) * event / per_s;
-        thread::sleep(due.saturating_sub(started.elapsed()));
-        let at = u64::try_from(clock.elapsed().as_nanos())?;
-        target.publish(&mut connection, at)?;
-    }
-    Ok(())
+    thread::scope(|scope| {
+        let publisher = |first: u32| {
+            move || -> Result<()> {
+                let mut connection = Connection::open(target.addr)?;
+                for event in (first..events).step_by(PUBLISHERS as usize) {
+                    let due = Duration::from_secs(1) * event / per_s;
+                    thread::sleep(due.saturating_sub(started.elapsed()));
+                    let at = u64::try_from(clock.elapsed().as_nanos())?;
+                    target.publish(&mut connection, at)?;
+                }
+                Ok(())
+            }
+        };
+        let publishers: Vec<_> = (0..PUBLISHERS)
+            .map(|first| scope.spawn(publisher(first)))
+            .collect();
+        publishers.into_iter().try_for_each(|publisher| {
+            let published = publisher.join();
+            published.map_err(|_| anyhow!("a publisher panicked"))?
+        })
+    })
 }
 
 /// Subscriptions that receive nothing.

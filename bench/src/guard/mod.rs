@@ -22,8 +22,8 @@ use crate::{
 use load::requests_per_s;
 
 const CONNECTIONS: usize = 64;
-const ROUNDS: usize = 15;
-const ROUND: Duration = Duration::from_secs(1);
+const ROUNDS: usize = 40;
+const ROUND: Duration = Duration::from_millis(300);
 const TARGET: f64 = 0.8;
 
 /// A route under load.
@@ -88,8 +88,8 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Row>> {
             "/chat/threads",
         ),
     ];
-    for round in 1..=ROUNDS {
-        eprintln!("guard: round {round} of {ROUNDS}");
+    eprintln!("guard: {ROUNDS} rounds of {} routes", subjects.len());
+    for _ in 0..ROUNDS {
         for subject in &mut subjects {
             let rate = requests_per_s(subject.addr, &subject.request, CONNECTIONS, ROUND)?;
             subject.rates.push(rate);
