@@ -65,10 +65,13 @@ impl Source<'_> {
             if let Some(reason) = after.and_then(|cursor| bounds.gap(cursor)) {
                 return Ok(Read::Gap { reason, bounds });
             }
-            // A trim may have passed what memory held of the page; then look again.
-            let seen = after.map_or(0, |cursor| cursor.seq);
-            if !events.is_empty() || bounds.head <= seen || bounds.oldest > bounds.head {
+            // Without a cursor, a trim may have passed what memory held of the page.
+            let first = after.map_or(bounds.oldest, |cursor| cursor.seq.saturating_add(1));
+            if !events.is_empty() || bounds.head < first {
                 return Ok(Read::Page { events, bounds });
+            }
+            if after.is_some() || found.is_none_or(|(_, oldest)| oldest == bounds.oldest) {
+                return Err(StoreError::Corrupt(format!("event {first} is missing")));
             }
         }
     }

@@ -62,20 +62,21 @@ impl Writer {
         let started = Instant::now();
         metrics::histogram!("tenantry_engine_commit_group_size").record(commands.len() as f64);
         let mut answers = Vec::with_capacity(commands.len());
+        let mut waiting = commands.drain(..);
         let outcome = self.transact(|writer| {
             writer.events.index(&writer.connection, false)?;
-            for command in commands.drain(..) {
-                answers.push(writer.apply(command)?);
-            }
-            Ok(())
+            waiting
+                .by_ref()
+                .try_for_each(|command| writer.apply(command, &mut answers))
         });
         match outcome {
             Ok(()) => answers.into_iter().for_each(Answer::send),
             Err(fault) => {
                 let error = StoreError::from(fault);
-                answers
-                    .into_iter()
-                    .for_each(|answer| answer.refuse(error.clone()));
+                for answer in answers {
+                    answer.refuse(error.clone());
+                }
+                waiting.for_each(|command| command.refuse(error.clone()));
             }
         }
         metrics::histogram!("tenantry_engine_commit_seconds").record(started.elapsed());
@@ -124,34 +125,45 @@ impl Writer {
         outcome
     }
 
-    fn apply(&mut self, command: Command) -> Result<Answer, Fault> {
-        let Self {
-            connection,
-            documents,
-            events,
-            shared,
-            ..
-        } = self;
-        Ok(match command {
+    /// Does one command, and notes what it will be told, also when the group fails with it.
+    fn apply(&mut self, command: Command, answers: &mut Vec<Answer>) -> Result<(), Fault> {
+        let (connection, now) = (&self.connection, self.shared.clock.now());
+        match command {
             Command::Commit { batch, reply } => {
-                let now = shared.clock.now();
-                let applied = documents.apply(connection, &batch, now)?;
-                Answer::Commit(reply, applied.map_err(CommitError::Conflict))
+                let applied = self.documents.apply(connection, &batch, now);
+                let applied = applied.map(|done| done.map_err(CommitError::Conflict));
+                let (answer, outcome) = split(applied);
+                answers.push(Answer::Commit(reply, answer));
+                outcome
             }
             Command::Append {
                 stream,
                 event,
                 reply,
-            } => Answer::Append(reply, events.append(connection, stream, event)?),
+            } => {
+                let (answer, outcome) = split(self.events.append(connection, stream, event));
+                answers.push(Answer::Append(reply, answer));
+                outcome
+            }
             Command::Trim {
                 stream,
                 up_to,
                 reply,
             } => {
-                events.trim(connection, &stream, up_to)?;
-                Answer::Trim(reply)
+                answers.push(Answer::Trim(reply));
+                self.events.trim(connection, &stream, up_to)
             }
-        })
+        }
+    }
+}
+
+/// Parts what one command is told from whether the group goes on.
+fn split<T, E: From<StoreError>>(
+    applied: Result<Result<T, E>, Fault>,
+) -> (Result<T, E>, Result<(), Fault>) {
+    match applied {
+        Ok(answer) => (answer, Ok(())),
+        Err(fault) => (Err(StoreError::from(fault.clone()).into()), Err(fault)),
     }
 }
 

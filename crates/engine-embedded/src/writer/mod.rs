@@ -14,6 +14,8 @@ mod group;
 mod index;
 mod keys;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
