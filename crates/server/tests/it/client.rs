@@ -47,6 +47,10 @@ impl Caller {
         }
     }
 
+    pub(crate) fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
     pub(crate) fn bearer(self, token: &str) -> Self {
         self.but("authorization", Some(&format!("Bearer {token}")))
     }

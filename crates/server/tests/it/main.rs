@@ -14,6 +14,7 @@ mod client;
 mod cursors;
 mod lifecycle;
 mod manifest;
+mod outside;
 mod process;
 mod recipes;
 mod refusals;
