@@ -160,25 +160,29 @@ pub async fn law_3_a_batch_is_seen_whole_or_not_at_all(subject: &Port) {
             }
         })
     };
-    let [near, _, far] = &keys;
+    soon(watch(&*port, &here, &keys, ROUNDS)).await;
+    soon(writer).await.expect("the writer ends");
+}
+
+/// Reads until `rounds` is seen everywhere, and checks that no read sees half a batch.
+async fn watch(port: &dyn Documents, here: &Partition, keys: &[DocKey; 3], rounds: u32) {
+    let [near, _, far] = keys;
     let mut seen = 0;
-    while seen < ROUNDS {
-        let page = soon(port.list(&here, &all()))
-            .await
-            .expect("a list succeeds");
+    while seen < rounds {
+        let page = port.list(here, &all()).await.expect("a list succeeds");
         let values: HashSet<Bytes> = page.iter().map(|document| document.value.clone()).collect();
         assert!(
             values.len() <= 1 && page.len() % 2 == 0,
             "half a batch: {page:?}"
         );
         for (first, second) in [(near, far), (far, near)] {
-            let earlier = number(&*port, first).await;
-            let later = number(&*port, second).await;
+            let earlier = number(port, first).await;
+            let later = number(port, second).await;
             assert!(later >= earlier, "{second:?} is behind {first:?}");
             seen = later;
         }
+        tokio::task::yield_now().await;
     }
-    soon(writer).await.expect("the writer ends");
 }
 
 async fn number(port: &dyn Documents, key: &DocKey) -> u32 {
@@ -232,6 +236,7 @@ pub async fn law_4_lists_are_ordered_by_bytes_and_paged(subject: &Port) {
                 break;
             }
             paged.extend(page);
+            assert!(paged.len() <= expected.len(), "pages of {limit} repeat ids");
         }
         assert_eq!(paged, expected, "in pages of {limit}");
     }

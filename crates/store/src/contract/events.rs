@@ -106,9 +106,11 @@ pub(super) async fn read_all(port: &dyn EventLog, stream: &StreamKey) -> Vec<Sto
     loop {
         let after = events.last().map(|event| event.cursor);
         let next = page(port, stream, after, READ_EVENTS_MAX).await;
-        if next.is_empty() {
+        let Some(first) = next.first() else {
             return events;
-        }
+        };
+        let goes_on = after.is_none_or(|after| first.cursor.seq > after.seq);
+        assert!(goes_on, "{} after {after:?}", first.cursor);
         events.extend(next);
     }
 }

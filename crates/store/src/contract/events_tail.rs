@@ -80,10 +80,10 @@ pub async fn law_6b_a_slow_tail_misses_nothing(subject: &Port) {
     append(&*port, &stream, event(subject, "first")).await;
     follow(&mut tail, 1, 1).await;
     let mut head = 1;
-    for _ in 0..3 {
+    for unread in [500, 0, 2_000] {
         append_numbers(subject, &stream, 3_000).await;
         head += 3_000;
-        follow(&mut tail, head - 2_999, head - 500).await;
+        follow(&mut tail, head - 2_999, head - unread).await;
         append_numbers(subject, &stream, 10).await;
         head += 10;
         follow_rest(&mut tail, head).await;
