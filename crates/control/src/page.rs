@@ -27,19 +27,18 @@ impl Default for PageRequest {
 }
 
 impl PageRequest {
-    /// At most `limit` items (1 to 1,000) after `cursor`.
+    /// At most `limit` items after `cursor`, and never more than 1,000.
     ///
     /// # Errors
-    /// [`ControlError::Invalid`] when the limit is out of its range.
+    /// [`ControlError::Invalid`] when the limit is 0.
     pub fn new(cursor: Option<Cursor>, limit: Option<usize>) -> Result<Self, ControlError> {
         let limit = limit.unwrap_or(LIMIT_DEFAULT);
-        if !(1..=LIST_LIMIT_MAX).contains(&limit) {
-            let why = format!("must be 1 to {LIST_LIMIT_MAX}");
-            return Err(ControlError::invalid("limit", why));
+        if limit == 0 {
+            return Err(ControlError::invalid("limit", "must be 1 at least"));
         }
         Ok(Self {
             after: cursor.map(|cursor| cursor.0),
-            limit,
+            limit: limit.min(LIST_LIMIT_MAX),
         })
     }
 }
@@ -101,10 +100,9 @@ mod tests {
     #[test]
     fn limits_are_held() {
         assert_eq!(PageRequest::new(None, None).unwrap().limit, 100);
-        assert!(PageRequest::new(None, Some(1000)).is_ok());
-        for bad in [0, 1001] {
-            assert!(PageRequest::new(None, Some(bad)).is_err());
-        }
+        assert_eq!(PageRequest::new(None, Some(7)).unwrap().limit, 7);
+        assert_eq!(PageRequest::new(None, Some(1001)).unwrap().limit, 1000);
+        assert!(PageRequest::new(None, Some(0)).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `/control/routes`: the routing registry, for operators.
 //!
-//! A row's place stands under `scope`, because a body's own `tenant_id` and
-//! `env` name the context of the request and must agree with its headers.
+//! A row's `tenant` and `env` say for whom it is; they are data, not the
+//! context of the operator's request.
 
 use std::collections::BTreeMap;
 
@@ -37,13 +37,11 @@ pub(super) fn mount(routes: &mut Routes) {
 }
 
 /// For whom a row is.
-#[derive(Serialize, Deserialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct PlaceView {
     /// A tenant, or `*`.
-    #[serde(default = "all")]
     tenant: String,
     /// An environment, or `*`.
-    #[serde(default = "all")]
     env: String,
 }
 
@@ -67,14 +65,14 @@ impl PlaceView {
             "*" => None,
             text => Some(
                 text.parse()
-                    .map_err(|_| invalid("/scope/tenant", "is no tenant and not *"))?,
+                    .map_err(|_| invalid("/tenant", "is no tenant and not *"))?,
             ),
         };
         let env = match self.env.as_str() {
             "*" => None,
             text => Some(
                 text.parse()
-                    .map_err(|_| invalid("/scope/env", "is no environment and not *"))?,
+                    .map_err(|_| invalid("/env", "is no environment and not *"))?,
             ),
         };
         Ok(RoutePlace { tenant, env })
@@ -84,8 +82,9 @@ impl PlaceView {
 #[derive(Serialize, ToSchema)]
 pub(super) struct RouteView {
     id: String,
-    kind: String,
-    scope: PlaceView,
+    resource_kind: String,
+    #[serde(flatten)]
+    place: PlaceView,
     backend: String,
     #[schema(value_type = Object)]
     config: Map<String, Value>,
@@ -99,8 +98,8 @@ impl From<Route> for RouteView {
         let secrets = target.secrets.into_iter();
         Self {
             id: route.id.to_string(),
-            kind: route.row.kind.to_string(),
-            scope: (&route.row.place).into(),
+            resource_kind: route.row.kind.to_string(),
+            place: (&route.row.place).into(),
             backend: target.backend.to_string(),
             config: target.config,
             secrets: secrets
@@ -140,9 +139,14 @@ impl TargetBody {
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct RouteBody {
-    /// What is to be served, such as `documents`.
-    kind: String,
-    scope: PlaceView,
+    /// What is to be served, such as `chat_bus`.
+    resource_kind: String,
+    /// A tenant, or `*`.
+    #[serde(default = "all")]
+    tenant: String,
+    /// An environment, or `*`.
+    #[serde(default = "all")]
+    env: String,
     backend: String,
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -159,9 +163,10 @@ impl RouteBody {
             config: self.config,
             secrets: self.secrets,
         };
+        let (tenant, env) = (self.tenant, self.env);
         Ok(RouteRow {
-            kind: self.kind.parse()?,
-            place: self.scope.place()?,
+            kind: self.resource_kind.parse()?,
+            place: PlaceView { tenant, env }.place()?,
             target: target.target()?,
         })
     }
@@ -230,18 +235,17 @@ pub(super) struct CheckView {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProblemView {
-    kind: String,
-    tenant: String,
-    env: String,
+    resource_kind: String,
+    #[serde(flatten)]
+    place: PlaceView,
     problem: String,
 }
 
 impl From<RegistryProblem> for ProblemView {
     fn from(found: RegistryProblem) -> Self {
         Self {
-            kind: found.kind.to_string(),
-            tenant: found.place.tenant_text().to_owned(),
-            env: found.place.env_text().to_owned(),
+            resource_kind: found.kind.to_string(),
+            place: (&found.place).into(),
             problem: found.problem,
         }
     }
