@@ -10,6 +10,7 @@ use crate::routes;
     routes::list,
     routes::show,
     routes::post,
+    routes::post_to_stream,
     routes::history,
     routes::follow,
     routes::converse,

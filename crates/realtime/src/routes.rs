@@ -32,7 +32,7 @@ pub fn routes(routes: &mut Routes) {
     routes.tenant(Method::GET, "/chat/threads/{thread_id}", show);
     routes.tenant(Method::POST, "/chat/threads/{thread_id}/messages", post);
     routes.tenant(Method::GET, "/chat/threads/{thread_id}/messages", history);
-    routes.tenant(Method::POST, "/sse/chat/{thread_id}", post);
+    routes.tenant(Method::POST, "/sse/chat/{thread_id}", post_to_stream);
     routes.tenant(Method::GET, "/sse/chat/{thread_id}", follow);
     routes.tenant(Method::GET, "/ws/chat/{thread_id}", converse);
     routes.tenant(Method::POST, "/realtime/tickets", issue);
@@ -227,6 +227,19 @@ pub(crate) async fn post(
         id: appended.cursor.to_string(),
         duplicate: appended.duplicate,
     }))
+}
+
+/// Posts a message where its stream is; the same as to the thread's messages.
+#[utoipa::path(post, path = "/sse/chat/{thread_id}", tag = "chat",
+    params(("thread_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body = MessageBody,
+    responses((status = 201, body = Posted)))]
+pub(crate) async fn post_to_stream(
+    admitted: Admitted<PostMessage, Json<MessageBody>, OwnThread>,
+    req: HttpRequest,
+    realtime: Data<Realtime>,
+) -> Result<HttpResponse, Problem> {
+    post(admitted, req, realtime).await
 }
 
 fn idempotency_key(req: &HttpRequest) -> Result<Option<&str>, Problem> {
