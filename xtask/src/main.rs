@@ -1,7 +1,7 @@
 //! Development commands, as `cargo xtask …`: CI calls nothing else.
 //!
 //! Start at [`Task`]. Each command lives in a file of its own name; what
-//! decides ([`layers::rule`], [`tidy::rules`]) is pure and tested here.
+//! decides (`layers/rule.rs`, `tidy/rules.rs`) is pure and tested here.
 //!
 //! **Invariant:** a command that could not check something says so and never
 //! counts it as passed.
