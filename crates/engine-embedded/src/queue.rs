@@ -20,6 +20,8 @@ pub(crate) struct Queue<T> {
 
 struct State<T> {
     waiting: VecDeque<(T, u32)>,
+    /// How many must wait for the thread to be woken.
+    wake_at: usize,
     closed: bool,
 }
 
@@ -39,6 +41,7 @@ impl<T> Queue<T> {
         Self {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
+                wake_at: 1,
                 closed: false,
             }),
             arrived: Condvar::new(),
@@ -55,16 +58,29 @@ impl<T> Queue<T> {
                 .map_err(|_| StoreError::Unavailable("the queue is full".to_owned()))?
                 .map_err(|_| closed())?,
         };
-        {
+        let enough = {
             let mut state = self.state.lock();
             if state.closed {
                 return Err(closed());
             }
             room.forget();
             state.waiting.push_back((item, cost));
+            state.waiting.len() >= state.wake_at
+        };
+        if enough {
+            self.arrived.notify_one();
         }
-        self.arrived.notify_one();
         Ok(())
+    }
+
+    /// Waits until `expected` items wait, but not longer than `patience`.
+    pub(crate) fn gather(&self, expected: usize, patience: Duration) {
+        let mut state = self.state.lock();
+        if state.waiting.len() < expected && !state.closed {
+            state.wake_at = expected;
+            self.arrived.wait_for(&mut state, patience);
+            state.wake_at = 1;
+        }
     }
 
     /// Moves up to `count_max` items that cost up to `cost_max` together (but

@@ -1,4 +1,4 @@
-//! A Bloom filter over idempotency keys.
+//! A Bloom filter over hashed keys.
 //!
 //! **Invariant:** a key that was added is always found; one that was not is
 //! found by mistake about once in a thousand times.
@@ -6,21 +6,21 @@
 /// Bits per key, rounded up to a power of two in all.
 const BITS_PER_KEY: usize = 16;
 /// Bits that are set for each key.
-const PROBES: u64 = 6;
+const PROBES: u32 = 6;
 
 pub(crate) struct Bloom {
     words: Box<[u64]>,
 }
 
 impl Bloom {
-    /// A filter that holds `keys`.
-    pub(crate) fn of<'k>(keys: impl ExactSizeIterator<Item = &'k [u8; 16]>) -> Self {
-        let bits = (keys.len().max(4) * BITS_PER_KEY).next_power_of_two();
+    /// A filter that holds the keys with these `hashes`.
+    pub(crate) fn of(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
+        let bits = (hashes.len().max(4) * BITS_PER_KEY).next_power_of_two();
         let mut filter = Self {
             words: vec![0; bits / 64].into_boxed_slice(),
         };
-        for key in keys {
-            for (word, bit) in filter.probes(*key) {
+        for hash in hashes {
+            for (word, bit) in filter.probes(hash) {
                 if let Some(word) = filter.words.get_mut(word) {
                     *word |= bit;
                 }
@@ -29,9 +29,9 @@ impl Bloom {
         filter
     }
 
-    /// Whether `key` may be one of them.
-    pub(crate) fn may_hold(&self, key: [u8; 16]) -> bool {
-        self.probes(key)
+    /// Whether the key with `hash` may be one of them.
+    pub(crate) fn may_hold(&self, hash: u64) -> bool {
+        self.probes(hash)
             .all(|(word, bit)| self.words.get(word).is_some_and(|word| word & bit != 0))
     }
 
@@ -40,34 +40,31 @@ impl Bloom {
         self.words.len() * 8
     }
 
-    /// The words and bits of a key, which is a hash already.
-    fn probes(&self, key: [u8; 16]) -> impl Iterator<Item = (usize, u64)> + use<> {
-        let whole = u128::from_le_bytes(key);
-        let (start, step) = (whole as u64, (whole >> 64) as u64 | 1);
-        let mask = self.words.len() as u64 * 64 - 1;
+    /// The words and bits of a key, by double hashing.
+    fn probes(&self, hash: u64) -> impl Iterator<Item = (usize, u64)> + use<> {
+        let (start, step) = (hash as u32, (hash >> 32) as u32 | 1);
+        let bits = self.words.len() * 64;
         (0..PROBES).map(move |n| {
-            let bit = start.wrapping_add(n.wrapping_mul(step)) & mask;
-            ((bit / 64) as usize, 1 << (bit % 64))
+            let bit = start.wrapping_add(n.wrapping_mul(step)) as usize & (bits - 1);
+            (bit / 64, 1 << (bit % 64))
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::hash::{BuildHasher as _, RandomState};
 
-    fn key(n: u64) -> [u8; 16] {
-        // Any spread will do; the real keys are hashes.
-        let mixed = u128::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
-        (mixed ^ (mixed >> 67)).to_le_bytes()
-    }
+    use super::*;
 
     #[test]
     fn added_keys_are_found_and_few_others() {
-        let keys: Vec<_> = (0..4096).map(key).collect();
-        let filter = Bloom::of(keys.iter());
-        assert!(keys.iter().all(|key| filter.may_hold(*key)));
-        let mistaken = (4096..104_096).filter(|n| filter.may_hold(key(*n))).count();
+        let hasher = RandomState::new();
+        let hashes: Vec<u64> = (0..4_096).map(|n| hasher.hash_one(n)).collect();
+        let filter = Bloom::of(hashes.iter().copied());
+        assert!(hashes.iter().all(|hash| filter.may_hold(*hash)));
+        let others = (4_096..104_096).map(|n| hasher.hash_one(n));
+        let mistaken = others.filter(|hash| filter.may_hold(*hash)).count();
         assert!(mistaken < 500, "{mistaken} of 100000");
     }
 }

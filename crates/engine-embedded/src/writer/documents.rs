@@ -57,6 +57,11 @@ impl DocumentWriter {
         Ok(Ok(version))
     }
 
+    /// The group was committed.
+    pub(crate) fn settle(&mut self) {
+        self.partitions.turn();
+    }
+
     /// The group failed: nothing that it wrote is there.
     pub(crate) fn forget(&mut self) {
         self.partitions.clear();
@@ -126,13 +131,13 @@ impl DocumentWriter {
         connection: &Connection,
         partition: &Partition,
     ) -> Result<Option<i64>, Fault> {
-        let known = match self.partitions.take(partition) {
-            Some(id) => Some(id),
-            None => connection
-                .prepare_cached("SELECT id FROM partitions WHERE name = ?1")?
-                .query_row([partition.as_str()], |row| row.get(0))
-                .optional()?,
-        };
+        if self.partitions.touch(partition, |_| PARTITION_BYTES) {
+            return Ok(self.partitions.young(partition).copied());
+        }
+        let known = connection
+            .prepare_cached("SELECT id FROM partitions WHERE name = ?1")?
+            .query_row([partition.as_str()], |row| row.get(0))
+            .optional()?;
         if let Some(id) = known {
             self.partitions.put(partition.clone(), id, PARTITION_BYTES);
         }

@@ -5,10 +5,15 @@
 
 use std::sync::Arc;
 
+use identity::Timestamp;
 use rusqlite::Connection;
-use store::{AppendError, Appended, Cursor, Idempotency, NewEvent, StoredEvent, StreamKey};
+use store::{AppendError, Appended, Cursor, NewEvent, StoredEvent, StreamKey};
 
-use super::{index, streams::Streams};
+use super::{
+    index,
+    keys::{EXACT_KEY_BYTES, Keys},
+    streams::Streams,
+};
 use crate::{
     engine::Shared,
     error::Fault,
@@ -28,6 +33,7 @@ struct Written {
     key: StreamKey,
     stream: i64,
     place: Place,
+    at: Timestamp,
     event: StoredEvent,
 }
 
@@ -62,44 +68,70 @@ impl EventWriter {
     ) -> Result<Result<Appended, AppendError>, Fault> {
         let epoch = self.shared.epoch;
         let stream = self.streams.find_or_create(connection, &key)?;
-        let seq = stream.head + 1;
+        let (id, seq) = (stream.id, stream.head + 1);
+        let (mut known, mut weight) = (None, 0);
         if let Some(idempotency) = event.idempotency {
-            let id = stream.id;
-            let keys = stream.keys(connection, &self.shared)?;
-            if let Some((seq, fingerprint)) = keys.find(connection, id, idempotency.key)? {
-                return Ok(if fingerprint == idempotency.fingerprint {
-                    Ok(Appended {
-                        cursor: Cursor { epoch, seq },
-                        duplicate: true,
-                    })
-                } else {
-                    Err(AppendError::IdempotencyConflict)
-                });
+            let (keys, read) = stream.keys(connection, &self.shared)?;
+            known = keys.find(connection, id, idempotency.key)?;
+            weight = read + EXACT_KEY_BYTES;
+            if known.is_none() {
+                keys.remember(seq, idempotency);
+                seal(keys, id, &self.shared);
             }
-            keys.remember(seq, idempotency);
         }
-        let place = Place {
-            seq,
-            pos: self.next_pos,
-            idempotency: event.idempotency,
-        };
-        insert(connection, stream.id, &place, &event)?;
-        stream.head = seq;
-        self.next_pos += 1;
+        if known.is_none() {
+            stream.head = seq;
+        }
+        self.streams.add_weight(weight);
+        if let Some((seq, fingerprint)) = known {
+            let same = event.idempotency.map(|given| given.fingerprint) == Some(fingerprint);
+            let cursor = Cursor { epoch, seq };
+            let duplicate = true;
+            return Ok(if same {
+                Ok(Appended { cursor, duplicate })
+            } else {
+                Err(AppendError::IdempotencyConflict)
+            });
+        }
         let cursor = Cursor { epoch, seq };
         self.written.push(Written {
-            stream: stream.id,
+            stream: id,
             key,
-            place,
+            place: Place {
+                seq,
+                pos: self.next_pos,
+                idempotency: event.idempotency,
+            },
+            at: event.at,
             event: StoredEvent {
                 cursor,
                 body: event.body,
             },
         });
+        self.next_pos += 1;
         Ok(Ok(Appended {
             cursor,
             duplicate: false,
         }))
+    }
+
+    /// Writes the events of the group; the last thing before it is committed.
+    pub(crate) fn write(&self, connection: &Connection) -> Result<(), Fault> {
+        let mut insert =
+            connection.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+        for written in &self.written {
+            let key = written.place.idempotency.as_ref();
+            insert.execute((
+                written.place.pos.cast_signed(),
+                written.stream,
+                written.place.seq.cast_signed(),
+                written.at.unix_ms(),
+                key.map(|idempotency| &idempotency.key[..]),
+                key.map(|idempotency| &idempotency.fingerprint[..]),
+                written.event.body.as_ref(),
+            ))?;
+        }
+        Ok(())
     }
 
     /// Hides the events up to `up_to`; upkeep frees their space later.
@@ -153,26 +185,13 @@ impl EventWriter {
     }
 }
 
-fn insert(
-    connection: &Connection,
-    stream: i64,
-    place: &Place,
-    event: &NewEvent,
-) -> Result<(), Fault> {
-    let (key, fingerprint) = match &place.idempotency {
-        Some(Idempotency { key, fingerprint }) => (Some(&key[..]), Some(&fingerprint[..])),
-        None => (None, None),
-    };
-    connection
-        .prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-        .execute((
-            place.pos.cast_signed(),
-            stream,
-            place.seq.cast_signed(),
-            event.at.unix_ms(),
-            key,
-            fingerprint,
-            event.body.as_ref(),
-        ))?;
-    Ok(())
+/// Seals what the index covers, if there is enough. Until the first group of a
+/// stream is committed nothing of it is known to be indexed.
+fn seal(keys: &mut Keys, stream: i64, shared: &Shared) {
+    if !keys.want_sealing() {
+        return;
+    }
+    if let Some((first, _)) = shared.unindexed.read().range(stream) {
+        keys.seal(first.saturating_sub(1), shared.clock.now());
+    }
 }

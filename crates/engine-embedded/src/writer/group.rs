@@ -67,7 +67,8 @@ impl Writer {
             writer.events.index(&writer.connection, false)?;
             waiting
                 .by_ref()
-                .try_for_each(|command| writer.apply(command, &mut answers))
+                .try_for_each(|command| writer.apply(command, &mut answers))?;
+            writer.events.write(&writer.connection)
         });
         match outcome {
             Ok(()) => answers.into_iter().for_each(Answer::send),
@@ -109,7 +110,10 @@ impl Writer {
             .and_then(|()| work(self))
             .and_then(|done| run(&self.connection, "COMMIT").map(|()| done));
         match &outcome {
-            Ok(_) => self.events.settle(),
+            Ok(_) => {
+                self.events.settle();
+                self.documents.settle();
+            }
             Err(fault) => {
                 if !self.connection.is_autocommit() {
                     // SQLite undoes an open transaction by itself if this fails too.

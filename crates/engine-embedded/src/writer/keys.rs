@@ -8,7 +8,10 @@
 //! **Invariant:** every key whose event was appended within
 //! [`IDEMPOTENCY_MS_MIN`] is found.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
+};
 
 use identity::Timestamp;
 use rusqlite::Connection;
@@ -23,11 +26,13 @@ use crate::{
 /// Keys of a sealed segment, at least.
 const SEGMENT_KEYS: usize = 4_096;
 /// Rough bytes of a key that is held exactly.
-const EXACT_KEY_BYTES: usize = 64;
+pub(crate) const EXACT_KEY_BYTES: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Keys {
     exact: HashMap<[u8; 16], (u64, [u8; 16])>,
+    /// Of its own, so that nobody can choose keys that collide in the filters.
+    hasher: RandomState,
     sealed: Vec<Segment>,
     /// How many exact keys there must be for the next look at sealing.
     seal_at: usize,
@@ -92,10 +97,14 @@ impl Keys {
         if let Some(found) = self.exact.get(&key) {
             return Ok(Some(*found));
         }
+        if self.sealed.is_empty() {
+            return Ok(None);
+        }
+        let hash = self.hasher.hash_one(key);
         let candidates = self
             .sealed
             .iter()
-            .filter(|segment| segment.filter.may_hold(key));
+            .filter(|segment| segment.filter.may_hold(hash));
         for segment in candidates {
             if let Some(found) = segment.find(connection, stream, key)? {
                 return Ok(Some(found));
@@ -104,10 +113,15 @@ impl Keys {
         Ok(None)
     }
 
+    /// Whether [`Keys::seal`] may have something to do.
+    pub(crate) fn want_sealing(&self) -> bool {
+        self.exact.len() >= self.seal_at.max(2 * SEGMENT_KEYS)
+    }
+
     /// Moves keys of events up to `indexed` into a sealed segment when there
     /// are enough, and drops the segments that are old enough.
     pub(crate) fn seal(&mut self, indexed: u64, now: Timestamp) {
-        if self.exact.len() < self.seal_at.max(2 * SEGMENT_KEYS) {
+        if !self.want_sealing() {
             return;
         }
         self.seal_at = self.exact.len() + SEGMENT_KEYS;
@@ -128,7 +142,7 @@ impl Keys {
             first_seq: seqs().min().unwrap_or(0),
             last_seq: seqs().max().unwrap_or(0),
             sealed_at: now,
-            filter: Bloom::of(old.keys()),
+            filter: Bloom::of(old.keys().map(|key| self.hasher.hash_one(key))),
         });
     }
 

@@ -37,6 +37,9 @@ use upkeep::Upkeep;
 const GROUP_COMMANDS_MAX: usize = 4_096;
 /// Cost of one group, in bytes.
 const GROUP_BYTES_MAX: u32 = 8 * 1024 * 1024;
+/// How long the writer waits for the callers whom it has just answered to come
+/// again, so that one fsync covers them all.
+const GATHER_PATIENCE: Duration = Duration::from_micros(50);
 /// How long the writer waits for commands before it looks for upkeep.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Groups after which upkeep has a turn although commands wait.
@@ -111,7 +114,9 @@ impl Writer {
             match queue.take(&mut commands, most, Some(wait)) {
                 Taken::Some => {
                     metrics::gauge!("tenantry_engine_queue_depth").set(queue.len() as f64);
+                    let answered = commands.len();
                     self.commit(&mut commands);
+                    queue.gather(answered / 2, GATHER_PATIENCE);
                     groups += 1;
                     if groups < UPKEEP_GROUPS {
                         continue;

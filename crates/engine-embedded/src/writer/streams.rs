@@ -1,13 +1,9 @@
 //! What the writer knows of streams: bounded, and read again when forgotten.
 //!
-//! **Invariant:** a stream that the current group touched is held until the
-//! group is committed; only then may it be forgotten, since only then can it
-//! be read again.
+//! **Invariant:** streams are forgotten between groups alone. What the current
+//! group did to a stream cannot be read again before it is committed.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _};
 use store::StreamKey;
@@ -15,7 +11,7 @@ use store::StreamKey;
 use super::keys::Keys;
 use crate::{engine::Shared, error::Fault, generations::Generations};
 
-/// Memory for streams that are not in use at the moment, in bytes.
+/// Memory for streams, in bytes.
 const CACHE_BYTES: usize = 96 * 1024 * 1024;
 /// Rough bytes of a stream without keys.
 const STREAM_BYTES: usize = 256;
@@ -30,7 +26,6 @@ pub(crate) struct Stream {
 
 pub(crate) struct Streams {
     shared: Arc<Shared>,
-    touched: HashMap<StreamKey, Stream>,
     cached: Generations<StreamKey, Stream>,
 }
 
@@ -38,7 +33,6 @@ impl Streams {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            touched: HashMap::new(),
             cached: Generations::new(CACHE_BYTES),
         }
     }
@@ -49,16 +43,13 @@ impl Streams {
         connection: &Connection,
         key: &StreamKey,
     ) -> Result<Option<&mut Stream>, Fault> {
-        match self.touched.entry(key.clone()) {
-            Entry::Occupied(entry) => Ok(Some(entry.into_mut())),
-            Entry::Vacant(entry) => {
-                let found = match self.cached.take(key) {
-                    Some(stream) => Some(stream),
-                    None => load(&self.shared, connection, key)?,
-                };
-                Ok(found.map(|stream| entry.insert(stream)))
-            }
+        if !self.cached.touch(key, Stream::bytes) {
+            let Some(stream) = load(&self.shared, connection, key)? else {
+                return Ok(None);
+            };
+            self.cached.put(key.clone(), stream, STREAM_BYTES);
         }
+        Ok(self.cached.young(key))
     }
 
     /// The stream `key`, which is made if there is none.
@@ -67,68 +58,81 @@ impl Streams {
         connection: &Connection,
         key: &StreamKey,
     ) -> Result<&mut Stream, Fault> {
-        if self.find(connection, key)?.is_none() {
-            connection
-                .prepare_cached("INSERT INTO streams (name, head, oldest) VALUES (?1, 0, 1)")?
-                .execute([key.as_str()])?;
-            let stream = Stream {
-                id: connection.last_insert_rowid(),
-                head: 0,
-                oldest: 1,
-                keys: Some(Keys::default()),
+        if !self.cached.touch(key, Stream::bytes) {
+            let stream = match load(&self.shared, connection, key)? {
+                Some(stream) => stream,
+                None => create(connection, key)?,
             };
-            self.touched.insert(key.clone(), stream);
+            self.cached.put(key.clone(), stream, STREAM_BYTES);
         }
-        self.touched
-            .get_mut(key)
-            .ok_or_else(|| Fault::Lasting("a stream vanished".to_owned()))
+        self.cached.young(key).ok_or_else(vanished)
+    }
+
+    /// Notes that a stream of this group has become heavier.
+    pub(crate) fn add_weight(&mut self, bytes: usize) {
+        self.cached.add_weight(bytes);
     }
 
     /// The group was committed.
     pub(crate) fn settle(&mut self) {
-        for (key, mut stream) in self.touched.drain() {
-            stream.seal(&self.shared);
-            let weight = STREAM_BYTES + stream.keys.as_ref().map_or(0, Keys::bytes);
-            self.cached.put(key, stream, weight);
-        }
+        self.cached.turn();
     }
 
     /// The group failed: what was known may be wrong.
     pub(crate) fn forget(&mut self) {
-        self.touched.clear();
         self.cached.clear();
     }
 }
 
 impl Stream {
-    /// The keys that the stream remembers.
+    /// The keys that the stream remembers, and the bytes that were read for it.
     pub(crate) fn keys(
         &mut self,
         connection: &Connection,
         shared: &Shared,
-    ) -> Result<&mut Keys, Fault> {
-        if self.keys.is_none() {
-            let mut keys = Keys::load(connection, self.id, shared.clock.now())?;
-            for place in shared.unindexed.read().of(self.id) {
-                if let Some(idempotency) = place.idempotency {
-                    keys.remember(place.seq, idempotency);
-                }
+    ) -> Result<(&mut Keys, usize), Fault> {
+        let mut read = 0;
+        let keys = match self.keys.take() {
+            Some(keys) => keys,
+            None => {
+                let keys = load_keys(shared, connection, self.id)?;
+                read = keys.bytes();
+                keys
             }
-            self.keys = Some(keys);
-        }
-        self.keys
-            .as_mut()
-            .ok_or_else(|| Fault::Lasting("keys vanished".to_owned()))
+        };
+        Ok((self.keys.insert(keys), read))
     }
 
-    fn seal(&mut self, shared: &Shared) {
-        let Some(keys) = &mut self.keys else {
-            return;
-        };
-        let unindexed = shared.unindexed.read().range(self.id);
-        let indexed = unindexed.map_or(self.head, |(first, _)| first.saturating_sub(1));
-        keys.seal(indexed, shared.clock.now());
+    /// Its size in memory, roughly.
+    fn bytes(&self) -> usize {
+        STREAM_BYTES + self.keys.as_ref().map_or(0, Keys::bytes)
     }
+}
+
+fn vanished() -> Fault {
+    Fault::Lasting("a stream vanished from the writer's memory".to_owned())
+}
+
+fn create(connection: &Connection, key: &StreamKey) -> Result<Stream, Fault> {
+    connection
+        .prepare_cached("INSERT INTO streams (name, head, oldest) VALUES (?1, 0, 1)")?
+        .execute([key.as_str()])?;
+    Ok(Stream {
+        id: connection.last_insert_rowid(),
+        head: 0,
+        oldest: 1,
+        keys: Some(Keys::default()),
+    })
+}
+
+fn load_keys(shared: &Shared, connection: &Connection, stream: i64) -> Result<Keys, Fault> {
+    let mut keys = Keys::load(connection, stream, shared.clock.now())?;
+    for place in shared.unindexed.read().of(stream) {
+        if let Some(idempotency) = place.idempotency {
+            keys.remember(place.seq, idempotency);
+        }
+    }
+    Ok(keys)
 }
 
 fn load(
