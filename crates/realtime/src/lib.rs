@@ -5,11 +5,28 @@
 //! follow it over SSE or WebSocket. One cursor, `epoch-seq`, resumes on either.
 //! Clients that cannot send headers use single-use [`Tickets`].
 //!
+//! A reader that is slow costs a position, not a queue. Who falls out of the
+//! topic's ring reads pages of the log, and is cut with a resumable cursor if
+//! it is not level again in time. Who reads nothing at all is not even polled:
+//! its connection holds the write buffer of actix-web (32 KiB) and what the
+//! kernel buffers, until the kernel ends the socket. Set `TCP_USER_TIMEOUT` for
+//! that, and `h1_allow_half_closed(false)`, so that a client that is gone is
+//! noticed before the next heartbeat.
+//!
 //! With the feature `http` (on by default) `routes` mounts everything on
 //! actix-web; without it the registry, publishing and tickets remain.
 //!
 //! **Invariant:** an event is told only after it is durable; who resumes gets
 //! every event after the cursor once, or is told of the gap.
+
+#![cfg_attr(
+    not(feature = "http"),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "without routes nobody follows a stream; the hub is kept whole"
+    )
+)]
 
 mod actions;
 mod config;

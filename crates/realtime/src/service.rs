@@ -197,8 +197,11 @@ impl Realtime {
     pub async fn drain(&self, spread: Duration, deadline: Duration) -> usize {
         *self.spread.lock() = spread;
         self.draining.store(true, Ordering::SeqCst);
-        self.hub.wake_all();
-        let _ = tokio::time::timeout(deadline, self.limits.all_closed()).await;
+        let closed = async {
+            self.hub.wake_all().await;
+            self.limits.all_closed().await;
+        };
+        let _ = tokio::time::timeout(deadline, closed).await;
         self.connections()
     }
 

@@ -155,19 +155,21 @@ impl Watch {
     }
 
     fn poll_recheck(&mut self, cx: &mut Context<'_>) -> Option<End> {
-        let now = Instant::now();
         let Poll::Ready(answer) = self.recheck.as_mut()?.as_mut().poll(cx) else {
-            return (now > self.known_at + UNKNOWN_MAX).then_some(End::Drain);
+            return self.unknown_for_too_long();
         };
         self.recheck = None;
         match answer {
             Ok(()) => {
-                self.known_at = now;
+                self.known_at = Instant::now();
                 None
             }
-            Err(refusal) => end_of(&refusal)
-                .or_else(|| (now > self.known_at + UNKNOWN_MAX).then_some(End::Drain)),
+            Err(refusal) => end_of(&refusal).or_else(|| self.unknown_for_too_long()),
         }
+    }
+
+    fn unknown_for_too_long(&self) -> Option<End> {
+        (self.known_at.elapsed() > UNKNOWN_MAX).then_some(End::Drain)
     }
 
     /// When the client should come back, spread over all clients.

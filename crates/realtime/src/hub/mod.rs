@@ -34,6 +34,7 @@ use tokio::{
 
 pub(crate) use subscription::{Attendance, Delivery, From, Gap, Subscription, reason_name};
 use topic::Topic;
+use waiters::Whom;
 
 use crate::{RingLimits, Timings, meters::Transport, presence::Presence};
 
@@ -149,10 +150,10 @@ impl Hub {
     }
 
     /// Wakes every subscriber, to notice that the server is stopping.
-    pub(crate) fn wake_all(&self) {
+    pub(crate) async fn wake_all(&self) {
         let topics: Vec<_> = self.topics.lock().values().cloned().collect();
         for topic in topics {
-            topic.wake(waiters::Whom::All);
+            topic.wake(Whom::All).await;
         }
     }
 
@@ -220,6 +221,7 @@ impl Pump {
                 Step::Lost => {
                     self.hub.forget(&mut self.hub.topics.lock(), &self.topic);
                     self.topic.close();
+                    self.topic.wake(Whom::All).await;
                     return;
                 }
             }
@@ -239,10 +241,14 @@ impl Pump {
         let presence = self.topic.presence_due();
         let due = linger_ends.into_iter().chain(presence).min();
         tokio::select! {
-            batch = tail.next() => self.take(batch),
+            batch = tail.next() => {
+                let step = self.take(batch);
+                self.topic.wake(Whom::All).await;
+                step
+            }
             () = self.topic.nudge.notified() => Step::Well,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                self.topic.flush_presence();
+                self.topic.flush_presence().await;
                 let over = linger_ends.is_some_and(|at| at <= Instant::now());
                 if over && self.hub.retire(&self.topic) {
                     return Step::Deserted;

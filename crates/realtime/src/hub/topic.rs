@@ -100,41 +100,40 @@ impl Topic {
         self.state.lock().ring.bytes()
     }
 
-    /// Adds events that follow what is there, and wakes everyone once. Events
-    /// that are known are skipped; `false` says that one was missing.
+    /// Adds events that follow what is there. Events that are known are
+    /// skipped; `false` says that one was missing.
     pub(super) fn extend(&self, events: &[StoredEvent], bounds: Bounds) -> bool {
-        let mut whole = true;
-        {
-            let mut state = self.state.lock();
-            for event in events {
-                let next = state.ring.next();
-                if event.cursor.epoch != state.epoch || event.cursor.seq > next {
-                    whole = false;
-                    break;
-                }
-                if event.cursor.seq == next {
-                    state.ring.push(event, bounds);
-                }
+        let mut state = self.state.lock();
+        for event in events {
+            let next = state.ring.next();
+            if event.cursor.epoch != state.epoch || event.cursor.seq > next {
+                return false;
+            }
+            if event.cursor.seq == next {
+                state.ring.push(event, bounds);
             }
         }
-        self.wake(Whom::All);
-        whole
+        true
     }
 
     /// Ends the topic for all of its subscribers.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
-        self.wake(Whom::All);
     }
 
-    /// Wakes those who wait, never holding the lock for more than a step.
-    pub(super) fn wake(&self, whom: Whom) {
+    /// Wakes those who wait, in steps that let others run: a large topic does
+    /// not keep its worker from the requests of another tenant, nor from the
+    /// acknowledgement of the next message.
+    pub(super) async fn wake(&self, whom: Whom) {
         let mut step = Vec::with_capacity(WAKE_STEP);
         let mut from = Some(0);
         while let Some(at) = from {
             from = self.state.lock().waiters.take(at, whom, &mut step);
             for waker in step.drain(..) {
                 waker.wake();
+            }
+            if from.is_some() {
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -196,9 +195,10 @@ impl Topic {
     }
 
     /// Tells what is due.
-    pub(super) fn flush_presence(&self) {
-        if self.state.lock().presence.flush(Instant::now()) {
-            self.wake(Whom::Sockets);
+    pub(super) async fn flush_presence(&self) {
+        let told = self.state.lock().presence.flush(Instant::now());
+        if told {
+            self.wake(Whom::Sockets).await;
         }
     }
 }

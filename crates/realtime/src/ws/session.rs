@@ -31,9 +31,11 @@ use crate::{
     wire::GapNotice,
 };
 
-/// A socket that starts live waits this long for a first `resume` before it
-/// sends events, so that nothing comes twice.
-const RESUME_WAIT: Duration = Duration::from_millis(300);
+/// A socket that starts live waits for a first `resume` before it sends events,
+/// so that nothing comes twice: a little longer than a ping takes, at most this.
+const RESUME_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How much later than the pong a resume may come, if both were sent at once.
+const RESUME_AFTER_PONG: Duration = Duration::from_millis(20);
 /// Frames that wait to be sent, besides events; above it nothing is read.
 const FRAMES_MAX: usize = 64;
 /// Frames that cannot be understood; one more is a violation.
@@ -108,7 +110,7 @@ impl Session {
             out: VecDeque::new(),
             publishing: None,
             refresh: None,
-            resume_wait: live.then(|| Box::pin(sleep(RESUME_WAIT))),
+            resume_wait: live.then(|| Box::pin(sleep(RESUME_WAIT_MAX))),
             allowance: Allowance {
                 left: Allowance::BURST,
                 since: now,
@@ -125,6 +127,9 @@ impl Session {
             presence: &*roster.members,
             count: roster.count,
         });
+        if live {
+            session.out.push_back(ping_frame());
+        }
         session
     }
 
@@ -166,7 +171,11 @@ impl Session {
                 Err(_) => self.close(close::PROTOCOL, "text is UTF-8"),
             },
             Inbox::Ping(payload) => self.out.push_back(pong_frame(&payload)),
-            Inbox::Pong => {}
+            Inbox::Pong => {
+                if let Some(wait) = &mut self.resume_wait {
+                    wait.as_mut().reset(self.heard_at + RESUME_AFTER_PONG);
+                }
+            }
             Inbox::Close => self.close(close::NORMAL, ""),
             Inbox::Violation(why) => self.close(close::PROTOCOL, why),
         }

@@ -10,8 +10,7 @@ use tenantry_realtime::Message;
 
 use crate::app::{App, Caller, seq};
 
-/// Reconnects of each of the two readers. The whole ten thousand are run by
-/// the server's acceptance; here enough to meet every join.
+/// Reconnects of each of the two readers: enough to meet every kind of join.
 const RECONNECTS: usize = 300;
 
 /// Publishes until told to stop.

@@ -160,8 +160,17 @@ impl RawWs {
         self.write(&frame).await;
     }
 
-    /// The next frame of the server: its first byte and payload.
+    /// The next frame of the server that is no ping: its first byte and payload.
     pub(crate) async fn read(&mut self) -> Option<(u8, Vec<u8>)> {
+        loop {
+            match self.read_any().await {
+                Some((0x89, _)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    pub(crate) async fn read_any(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
             if let Some(frame) = self.take() {
                 return Some(frame);
