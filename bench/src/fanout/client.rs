@@ -286,7 +286,9 @@ async fn read(plan: &Plan, opened: Opened) -> Result<Latencies> {
     let mut stopped = plan.stopped.clone();
     let mut latencies = Latencies::new();
     let mut buffer = vec![0; READ_BYTES];
-    parser.take(plan, &rest, &mut latencies)?;
+    if let Some(pong) = parser.take(plan, &rest, &mut latencies)? {
+        stream.write_all(&pong).await?;
+    }
     loop {
         let count = tokio::select! {
             count = stream.read(&mut buffer) => count?,
