@@ -1,8 +1,8 @@
 //! Replay joins live.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
 };
 
 use serde_json::value::RawValue;
@@ -11,25 +11,48 @@ use tenantry_realtime::Message;
 use crate::app::{App, Caller, seq};
 
 /// Reconnects of each of the two readers: enough to meet every kind of join.
-const RECONNECTS: usize = 300;
+const RECONNECTS: usize = 1000;
 
-/// Publishes until told to stop.
-async fn flood(app: &App, stop: Arc<AtomicBool>) -> u64 {
+/// How far the publisher runs ahead of the slower reader: beyond the ring, so
+/// that readers replay, and no further, so that they reach the live end.
+const LEAD: u64 = 60;
+
+/// What publisher and readers tell each other.
+#[derive(Default)]
+struct Race {
+    reached: [AtomicU64; 2],
+    over: AtomicBool,
+}
+
+impl Race {
+    fn slower(&self) -> u64 {
+        let [one, other] = &self.reached;
+        let (one, other) = (one.load(Ordering::Relaxed), other.load(Ordering::Relaxed));
+        one.min(other)
+    }
+}
+
+/// Publishes in bursts of changing size until the readers are done.
+async fn flood(app: &App, race: &Race) -> u64 {
     let (scope, route) = app.route("th_1").await;
     let data = RawValue::from_string("\"flood\"".to_owned()).unwrap();
     let message = Message::new(None, data, None).unwrap();
     let mut head = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let appended = app.realtime.publish(&scope, &route, &message).await;
-        head = appended.unwrap().cursor.seq;
-        // About two thousand a second.
-        tokio::time::sleep(std::time::Duration::from_micros(500)).await;
+    while !race.over.load(Ordering::Relaxed) {
+        for _ in 0..head % 7 + 1 {
+            let appended = app.realtime.publish(&scope, &route, &message).await;
+            head = appended.unwrap().cursor.seq;
+        }
+        tokio::task::yield_now().await;
+        while head > race.slower() + LEAD && !race.over.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
     head
 }
 
 /// Takes a few events on one transport after the other, always from the last cursor.
-async fn wander(alice: Caller<'_>, start: String, turn: usize) -> u64 {
+async fn wander(alice: Caller<'_>, start: String, race: &Race, turn: usize) {
     let mut cursor = start;
     for reconnect in 0..RECONNECTS {
         let take = 1 + (reconnect * 7 + turn) % 40;
@@ -43,8 +66,9 @@ async fn wander(alice: Caller<'_>, start: String, turn: usize) -> u64 {
             assert_eq!(seq(id), expected, "reconnect {reconnect} after {cursor}");
         }
         cursor = ids.last().unwrap().clone();
+        race.reached[turn].store(seq(&cursor), Ordering::Relaxed);
     }
-    seq(&cursor)
+    race.reached[turn].store(u64::MAX - LEAD, Ordering::Relaxed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,16 +82,13 @@ async fn reconnecting_readers_miss_nothing_and_meet_nothing_twice() {
     .await;
     let alice = app.alice().await;
     let start = alice.say("th_1", "0").await;
-    let stop = Arc::new(AtomicBool::new(false));
+    let race = Race::default();
     let readers = async {
-        let both = futures_util::future::join(
-            wander(alice.clone(), start.clone(), 0),
-            wander(alice.clone(), start.clone(), 1),
-        );
-        let reached = both.await;
-        stop.store(true, Ordering::Relaxed);
-        reached
+        let one = wander(alice.clone(), start.clone(), &race, 0);
+        let other = wander(alice.clone(), start.clone(), &race, 1);
+        futures_util::future::join(one, other).await;
+        race.over.store(true, Ordering::Relaxed);
     };
-    let (head, reached) = futures_util::future::join(flood(&app, stop.clone()), readers).await;
-    assert!(head > 0 && reached.0 > 1000 && reached.1 > 1000);
+    let (head, ()) = futures_util::future::join(flood(&app, &race), readers).await;
+    assert!(head > 10 * RECONNECTS as u64);
 }
