@@ -84,7 +84,7 @@ fn clippy() -> Command {
 }
 
 fn documentation() -> Command {
-    let mut command = cargo(["doc", "--workspace", "--no-deps"]);
+    let mut command = cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
     command
 }
