@@ -6,15 +6,15 @@ use crate::routes;
 
 #[derive(OpenApi)]
 #[openapi(paths(
-    routes::register,
-    routes::list,
-    routes::show,
-    routes::post,
-    routes::post_to_stream,
-    routes::history,
-    routes::follow,
-    routes::converse,
-    routes::issue,
+    routes::threads::register,
+    routes::threads::list,
+    routes::threads::show,
+    routes::messages::post,
+    routes::messages::post_to_stream,
+    routes::messages::history,
+    routes::streams::follow,
+    routes::streams::converse,
+    routes::tickets::issue,
 ))]
 struct Api;
 

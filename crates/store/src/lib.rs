@@ -1,7 +1,7 @@
 //! Engine ports: the four few and deep interfaces on which everything durable stands.
 //!
 //! Start at [`Documents`] and [`EventLog`]; [`Throttle`] holds rates and
-//! [`Blobs`] bytes. Each port states numbered laws; [`contract`] (feature
+//! [`Blobs`] bytes. Each port states numbered laws; the module `contract` (feature
 //! `contract`) holds one test per law that every engine runs against its real
 //! server or file.
 //!
