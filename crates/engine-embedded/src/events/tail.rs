@@ -52,7 +52,7 @@ impl Follower {
         loop {
             if self.catching_up {
                 match self.catch_up().await {
-                    Ok(events) if events.is_empty() => self.catching_up = false,
+                    Ok(events) if events.is_empty() => {}
                     item => return Some(item),
                 }
             }
@@ -73,8 +73,10 @@ impl Follower {
             .core
             .read(&self.stream, Some(self.position), READ_EVENTS_MAX);
         match read.await? {
-            Read::Page { events, .. } => {
+            Read::Page { events, bounds } => {
                 self.advance(&events);
+                // What comes after this head comes through the slot.
+                self.catching_up = self.position.seq < bounds.head;
                 Ok(events)
             }
             Read::Gap { reason, bounds } => Err(TailError::Gap(reason, bounds)),
