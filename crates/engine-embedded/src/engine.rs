@@ -115,8 +115,9 @@ impl Core {
 
     /// Commits what waits, ends tails, closes connections, releases the folder.
     pub(crate) fn close(&self) {
-        self.queue.close();
+        // The writer closes last: a connection that only reads cannot empty the log.
         self.readers.close();
+        self.queue.close();
         if let Some(thread) = self.writer.lock().take()
             && thread.join().is_err()
         {

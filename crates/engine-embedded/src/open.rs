@@ -39,10 +39,13 @@ pub(crate) fn writer(
     refuse_stale_wal(folder, &file)?;
     let fail = |cause: rusqlite::Error| OpenError::sqlite(&file, &cause);
     let mut connection = Connection::open(&file).map_err(fail)?;
+    connection.busy_timeout(BUSY_WAIT_MAX).map_err(fail)?;
     let origin = schema::inspect(&connection, &file)?;
-    tune_writer(&connection).map_err(fail)?;
     schema::migrate(&mut connection).map_err(fail)?;
+    // A new or restored file has no log yet: its mark changes in the file itself,
+    // where the next opening looks for it, whatever happens in between.
     let epoch = begin_life(&mut connection, origin, entropy).map_err(fail)?;
+    tune_writer(&connection).map_err(fail)?;
     sync_folder(folder)?;
     Ok((connection, epoch))
 }
@@ -62,7 +65,6 @@ pub(crate) fn reader(folder: &Path) -> Result<Connection, OpenError> {
 }
 
 fn tune_writer(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_WAIT_MAX)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;

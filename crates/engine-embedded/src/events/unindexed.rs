@@ -27,6 +27,7 @@ pub(crate) struct Unindexed {
     streams: HashMap<i64, VecDeque<Place>>,
     count: usize,
     next_pos: u64,
+    times_indexed: u64,
 }
 
 impl Unindexed {
@@ -108,8 +109,14 @@ impl Unindexed {
         ids
     }
 
+    /// How often the index was written since the engine opened.
+    pub(crate) fn times_indexed(&self) -> u64 {
+        self.times_indexed
+    }
+
     /// Forgets all, which the index covers from now on.
     pub(crate) fn clear(&mut self) {
+        self.times_indexed += 1;
         self.streams.clear();
         self.count = 0;
     }

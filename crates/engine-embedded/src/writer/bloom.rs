@@ -1,9 +1,10 @@
 //! A Bloom filter over hashed keys.
 //!
 //! **Invariant:** a key that was added is always found; one that was not is
-//! found by mistake about once in a thousand times.
+//! found by mistake about once in a thousand times, while no more were added
+//! than the filter was made for.
 
-/// Bits per key, rounded up to a power of two in all.
+/// Bits per key.
 const BITS_PER_KEY: usize = 16;
 /// Bits that are set for each key.
 const PROBES: u32 = 6;
@@ -13,20 +14,21 @@ pub(crate) struct Bloom {
 }
 
 impl Bloom {
-    /// A filter that holds the keys with these `hashes`.
-    pub(crate) fn of(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
-        let bits = (hashes.len().max(4) * BITS_PER_KEY).next_power_of_two();
-        let mut filter = Self {
+    /// An empty filter for `keys`, a power of two of at least 4.
+    pub(crate) fn with_room_for(keys: usize) -> Self {
+        let bits = (keys.max(4) * BITS_PER_KEY).next_power_of_two();
+        Self {
             words: vec![0; bits / 64].into_boxed_slice(),
-        };
-        for hash in hashes {
-            for (word, bit) in filter.probes(hash) {
-                if let Some(word) = filter.words.get_mut(word) {
-                    *word |= bit;
-                }
+        }
+    }
+
+    /// Adds the key with `hash`.
+    pub(crate) fn add(&mut self, hash: u64) {
+        for (word, bit) in self.probes(hash) {
+            if let Some(word) = self.words.get_mut(word) {
+                *word |= bit;
             }
         }
-        filter
     }
 
     /// Whether the key with `hash` may be one of them.
@@ -61,7 +63,8 @@ mod tests {
     fn added_keys_are_found_and_few_others() {
         let hasher = RandomState::new();
         let hashes: Vec<u64> = (0..4_096).map(|n| hasher.hash_one(n)).collect();
-        let filter = Bloom::of(hashes.iter().copied());
+        let mut filter = Bloom::with_room_for(4_096);
+        hashes.iter().for_each(|hash| filter.add(*hash));
         assert!(hashes.iter().all(|hash| filter.may_hold(*hash)));
         let others = (4_096..104_096).map(|n| hasher.hash_one(n));
         let mistaken = others.filter(|hash| filter.may_hold(*hash)).count();

@@ -9,11 +9,7 @@ use identity::Timestamp;
 use rusqlite::Connection;
 use store::{AppendError, Appended, Cursor, NewEvent, StoredEvent, StreamKey};
 
-use super::{
-    index,
-    keys::{EXACT_KEY_BYTES, Keys},
-    streams::Streams,
-};
+use super::{index, streams::Streams};
 use crate::{
     engine::Shared,
     error::Fault,
@@ -71,12 +67,11 @@ impl EventWriter {
         let (id, seq) = (stream.id, stream.head + 1);
         let (mut known, mut weight) = (None, 0);
         if let Some(idempotency) = event.idempotency {
-            let (keys, read) = stream.keys(connection, &self.shared)?;
+            let (keys, grown) = stream.keys(connection, &self.shared)?;
+            weight = grown;
             known = keys.find(connection, id, idempotency.key)?;
-            weight = read + EXACT_KEY_BYTES;
             if known.is_none() {
                 keys.remember(seq, idempotency);
-                seal(keys, id, &self.shared);
             }
         }
         if known.is_none() {
@@ -182,16 +177,5 @@ impl EventWriter {
         self.written.clear();
         self.streams.forget();
         self.next_pos = self.shared.unindexed.read().next_pos();
-    }
-}
-
-/// Seals what the index covers, if there is enough. Until the first group of a
-/// stream is committed nothing of it is known to be indexed.
-fn seal(keys: &mut Keys, stream: i64, shared: &Shared) {
-    if !keys.want_sealing() {
-        return;
-    }
-    if let Some((first, _)) = shared.unindexed.read().range(stream) {
-        keys.seal(first.saturating_sub(1), shared.clock.now());
     }
 }

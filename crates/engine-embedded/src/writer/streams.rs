@@ -85,22 +85,27 @@ impl Streams {
 }
 
 impl Stream {
-    /// The keys that the stream remembers, and the bytes that were read for it.
+    /// The keys that the stream remembers, and by how many bytes they grew for this.
     pub(crate) fn keys(
         &mut self,
         connection: &Connection,
         shared: &Shared,
     ) -> Result<(&mut Keys, usize), Fault> {
-        let mut read = 0;
-        let keys = match self.keys.take() {
-            Some(keys) => keys,
+        let (mut keys, mut grown) = match self.keys.take() {
+            Some(keys) => (keys, 0),
             None => {
                 let keys = load_keys(shared, connection, self.id)?;
-                read = keys.bytes();
-                keys
+                let bytes = keys.bytes();
+                (keys, bytes)
             }
         };
-        Ok((self.keys.insert(keys), read))
+        let unindexed = shared.unindexed.read();
+        if keys.want_parting(unindexed.times_indexed()) {
+            let first = unindexed.range(self.id).map(|(first, _)| first);
+            let indexed = first.map_or(self.head, |first| first.saturating_sub(1));
+            grown += keys.part(indexed, shared.clock.now());
+        }
+        Ok((self.keys.insert(keys), grown))
     }
 
     /// Its size in memory, roughly.

@@ -7,7 +7,7 @@ use store::{Batch, DocKey, GapReason, Partition, Read, StreamKey};
 use tenantry_engine_embedded::{Embedded, OpenError, backup};
 
 use crate::{
-    child::append_number,
+    child::{self, append_number},
     subject::{engine, open},
 };
 
@@ -149,6 +149,32 @@ async fn a_restored_copy_begins_another_life() {
         twin.epoch, bounds.epoch,
         "each restored copy has a life of its own"
     );
+}
+
+#[tokio::test]
+async fn a_restored_copy_may_be_killed_in_its_new_life() {
+    let subject = engine().await;
+    let places = tempfile::tempdir().unwrap();
+    let copy = places.path().join("copy.db");
+    subject.handle().backup(&copy).await.unwrap();
+    let folder = places.path().join("restored");
+    restore(&copy, &folder);
+    let mut child = child::command("append", &folder).spawn().unwrap();
+    assert!(child::lines(&mut child).next().is_some(), "it writes");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let scope = subject.world.scope("t_one", Env::Dev, "u_1").await;
+    let stream = child::stream(&scope, 0);
+    let reopened = open(&folder, &subject.world).events();
+    let epoch = reopened.bounds(&stream).await.unwrap().epoch;
+    let old = subject
+        .handle()
+        .events()
+        .bounds(&stream)
+        .await
+        .unwrap()
+        .epoch;
+    assert_ne!(epoch, old);
 }
 
 #[tokio::test]
