@@ -3,66 +3,16 @@
 //! It knows no framework. `http` feeds it from actix-web; an embedder can
 //! feed it from anything that can fill [`Presented`].
 
-use std::{str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 
 use crate::{
-    Action, AuthContext, Clock, ContextName, Directory, Env, ProjectId, Realm, Refusal,
-    RequestContext, RequestIds, Role, Scope, SessionId, Standing, StandingQuery, TenantId,
-    TicketGrant, TicketOffice, Timestamp, Tokens, UserId, VerifiedToken,
+    Action, AuthContext, Clock, ContextName, Credential, Directory, Presented, Realm, Refusal,
+    RequestContext, RequestIds, Role, Scope, Selector, SessionId, Standing, StandingQuery,
+    StreamTarget, TenantId, TicketGrant, TicketOffice, Timestamp, Tokens, UserId, VerifiedToken,
+    presented::{agree, select},
 };
-
-/// What the caller sent to prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credential<'a> {
-    /// Nothing.
-    Absent,
-    /// Something that is no credential: another scheme, two headers, two tickets.
-    Malformed,
-    /// A bearer token.
-    Bearer(&'a str),
-    /// A stream ticket; only stream routes take one.
-    Ticket(&'a str),
-}
-
-/// What the caller sent under one context name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Selector<'a> {
-    /// Nothing.
-    #[default]
-    Absent,
-    /// One value.
-    One(&'a str),
-    /// Two headers, a comma, or bytes that are not visible ASCII.
-    Malformed,
-}
-
-/// The stream that a request opens, to which a ticket is bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StreamTarget<'a> {
-    /// The rail, such as `chat`.
-    pub rail: &'a str,
-    /// The thread or canvas in the path.
-    pub object: &'a str,
-    /// The `Origin` header.
-    pub origin: Option<&'a str>,
-}
-
-/// A request, as far as the guard looks at it: never its body.
-#[derive(Debug, Clone)]
-pub struct Presented<'a> {
-    /// The credential.
-    pub credential: Credential<'a>,
-    /// The context headers, in the order of [`ContextName::ALL`].
-    pub selectors: [Selector<'a>; 5],
-    /// Context names found in the path and the query.
-    pub mentions: Vec<(ContextName, SmolStr)>,
-    /// The stream that is opened, on routes that take tickets.
-    pub stream: Option<StreamTarget<'a>>,
-    /// The request's ids.
-    pub ids: &'a RequestIds,
-}
 
 /// A caller known by token, on routes that need no tenant.
 #[derive(Debug)]
@@ -147,12 +97,7 @@ impl Guard {
     /// [`Refusal::Unauthenticated`], or [`Refusal::Unavailable`].
     pub async fn know(&self, credential: Credential<'_>) -> Result<Account, Refusal> {
         let token = self.verify(credential).await?;
-        if let Some(session) = &token.session {
-            let live = self.directory.session_live(&token.user, session).await;
-            if !live.map_err(|e| Refusal::Unavailable(e.to_string()))? {
-                return Err(refused("the session has ended"));
-            }
-        }
+        self.require_session(&token).await?;
         Ok(Account {
             user: token.user.clone(),
             session: token.session.clone(),
@@ -210,15 +155,17 @@ impl Guard {
 
     async fn claim_of_bearer(&self, presented: &Presented<'_>) -> Result<Claim, Refusal> {
         let token = self.verify(presented.credential).await?;
-        if let Some(session) = &token.session {
-            // The session is part of the credential: an ended one is a 401 before any 400.
-            let live = self.directory.session_live(&token.user, session).await;
-            if !live.map_err(|e| Refusal::Unavailable(e.to_string()))? {
-                return Err(refused("the session has ended"));
+        let selected = select(presented)
+            .and_then(|context| agree(&context, &presented.mentions).map(|()| context));
+        let context = match selected {
+            Ok(context) => context,
+            Err(refusal) => {
+                // The session is part of the credential: an ended one is a 401 before any
+                // 400. Where the context is in order, the standing tells it just as well.
+                self.require_session(&token).await?;
+                return Err(refusal);
             }
-        }
-        let context = select(presented)?;
-        agree(&context, &presented.mentions)?;
+        };
         Ok(Claim {
             user: token.user.clone(),
             session: token.session.clone(),
@@ -226,6 +173,17 @@ impl Guard {
             expires_at: token.expires_at,
             context,
         })
+    }
+
+    async fn require_session(&self, token: &VerifiedToken) -> Result<(), Refusal> {
+        let Some(session) = &token.session else {
+            return Ok(());
+        };
+        match self.directory.session_live(&token.user, session).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(refused("the session has ended")),
+            Err(error) => Err(Refusal::Unavailable(error.to_string())),
+        }
     }
 
     async fn claim_of_ticket(
@@ -345,60 +303,4 @@ fn context_of(grant: &TicketGrant, ids: &RequestIds) -> RequestContext {
         ids: ids.clone(),
         mode: SmolStr::default(),
     }
-}
-
-fn required<T: FromStr>(name: ContextName, selector: Selector<'_>) -> Result<T, Refusal> {
-    optional(name, selector)?.ok_or(Refusal::ContextMissing(name))
-}
-
-fn optional<T: FromStr>(name: ContextName, selector: Selector<'_>) -> Result<Option<T>, Refusal> {
-    match selector {
-        Selector::Absent => Ok(None),
-        Selector::Malformed => Err(Refusal::ContextInvalid(name)),
-        Selector::One(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| Refusal::ContextInvalid(name)),
-    }
-}
-
-fn select(presented: &Presented<'_>) -> Result<RequestContext, Refusal> {
-    let [tenant, env, project, surface, app] = presented.selectors;
-    Ok(RequestContext {
-        tenant: required::<TenantId>(ContextName::Tenant, tenant)?,
-        env: required::<Env>(ContextName::Env, env)?,
-        project: required::<ProjectId>(ContextName::Project, project)?,
-        surface: optional(ContextName::Surface, surface)?,
-        app: optional(ContextName::App, app)?,
-        ids: presented.ids.clone(),
-        mode: SmolStr::default(),
-    })
-}
-
-/// Whether a context named elsewhere in a request is the one that was selected.
-///
-/// A surface or app that no header selects cannot disagree.
-///
-/// # Errors
-/// [`Refusal::ContextConflict`] names the first that disagrees.
-pub(crate) fn agree(
-    context: &RequestContext,
-    mentions: &[(ContextName, SmolStr)],
-) -> Result<(), Refusal> {
-    for (name, text) in mentions {
-        let agrees = match name {
-            ContextName::Tenant => context.tenant.as_str() == text,
-            ContextName::Env => text.parse() == Ok(context.env),
-            ContextName::Project => context.project.as_str() == text,
-            ContextName::Surface => context
-                .surface
-                .as_ref()
-                .is_none_or(|id| id.as_str() == text),
-            ContextName::App => context.app.as_ref().is_none_or(|id| id.as_str() == text),
-        };
-        if !agrees {
-            return Err(Refusal::ContextConflict(*name));
-        }
-    }
-    Ok(())
 }

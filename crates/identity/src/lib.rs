@@ -18,6 +18,7 @@ mod guard;
 #[cfg(feature = "http")]
 pub mod http;
 mod id;
+mod presented;
 mod problem;
 mod refusal;
 mod role;
@@ -30,11 +31,12 @@ pub use directory::{
     Directory, DirectoryUnavailable, Membership, Standing, StandingQuery, TicketGrant, TicketOffice,
 };
 pub use env::{Env, InvalidEnv};
-pub use guard::{Account, Credential, Guard, Presented, Selector, StreamTarget};
+pub use guard::{Account, Guard};
 pub use id::{
     AppId, AssetId, CanvasId, InvalidId, ProjectId, SessionId, SurfaceId, TenantId, ThreadId,
     UserId,
 };
+pub use presented::{Credential, Presented, Selector, StreamTarget};
 pub use problem::{Code, Problem};
 pub use refusal::{ContextName, Refusal};
 pub use role::{Action, InvalidRole, Realm, Role};

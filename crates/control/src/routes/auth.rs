@@ -1,7 +1,5 @@
 //! `/auth`: bootstrap, signing up, in and out.
 
-use std::pin::Pin;
-
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     dev::Payload,
@@ -54,22 +52,19 @@ where
     Json<T>: Body,
     T: 'static,
 {
-    fn read<'a>(
-        req: &'a HttpRequest,
-        payload: &'a mut Payload,
-        context: Option<&'a RequestContext>,
-    ) -> Pin<Box<dyn Future<Output = Result<Self, Problem>> + 'a>> {
-        Box::pin(async move {
-            let mut keys = req.headers().get_all(BOOTSTRAP_KEY);
-            let (Some(key), None) = (keys.next(), keys.next()) else {
-                return Err(ControlError::Unauthenticated.into());
-            };
-            let bootstrap = control_of(req)?.bootstrap();
-            bootstrap.unlock(key.as_bytes()).await?;
-            Json::read(req, payload, context)
-                .await
-                .map(|Json(body)| Self(body))
-        })
+    async fn read(
+        req: &HttpRequest,
+        payload: &mut Payload,
+        context: Option<&RequestContext>,
+    ) -> Result<Self, Problem> {
+        let mut keys = req.headers().get_all(BOOTSTRAP_KEY);
+        let (Some(key), None) = (keys.next(), keys.next()) else {
+            return Err(ControlError::Unauthenticated.into());
+        };
+        let bootstrap = control_of(req)?.bootstrap();
+        bootstrap.unlock(key.as_bytes()).await?;
+        let Json(body) = Json::read(req, payload, context).await?;
+        Ok(Self(body))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{future::Future, marker::PhantomData};
 
 use actix_web::{HttpRequest, dev::Payload, web::Data};
-use futures_util::future::LocalBoxFuture;
 
 use super::{
     Access, Body, Gate, ids_of,
@@ -53,31 +52,26 @@ impl<A: Action, B: Body, O: Object> Gate for Admitted<A, B, O> {
         }
     }
 
-    fn enter<'a>(
-        req: &'a HttpRequest,
-        payload: &'a mut Payload,
-    ) -> LocalBoxFuture<'a, Result<Self, Problem>> {
-        Box::pin(async move {
-            let (ids, pairs) = (ids_of(req), pairs_of(req));
-            let stream = O::STREAM.map(|(rail, part)| StreamTarget {
-                rail,
-                object: req.match_info().get(part).unwrap_or_default(),
-                origin: origin(req),
-            });
-            let scope = guard_of(req)?
-                .admit::<A>(&presented(req, &pairs, stream, &ids))
-                .await
-                .map_err(log)?;
-            let object = O::locate(&scope, req).await?;
-            // Operators' bodies are about other tenants; what they name there is data.
-            let context = (A::REALM == Realm::Tenant).then_some(scope.context());
-            let body = B::read(req, payload, context).await?;
-            Ok(Self {
-                scope,
-                object,
-                body,
-                action: PhantomData,
-            })
+    async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Problem> {
+        let (ids, pairs) = (ids_of(req), pairs_of(req));
+        let stream = O::STREAM.map(|(rail, part)| StreamTarget {
+            rail,
+            object: req.match_info().get(part).unwrap_or_default(),
+            origin: origin(req),
+        });
+        let scope = guard_of(req)?
+            .admit::<A>(&presented(req, &pairs, stream, &ids))
+            .await
+            .map_err(log)?;
+        let object = O::locate(&scope, req).await?;
+        // Operators' bodies are about other tenants; what they name there is data.
+        let context = (A::REALM == Realm::Tenant).then_some(scope.context());
+        let body = B::read(req, payload, context).await?;
+        Ok(Self {
+            scope,
+            object,
+            body,
+            action: PhantomData,
         })
     }
 }
@@ -96,16 +90,11 @@ impl<B: Body> Gate for SignedIn<B> {
         Access::Account
     }
 
-    fn enter<'a>(
-        req: &'a HttpRequest,
-        payload: &'a mut Payload,
-    ) -> LocalBoxFuture<'a, Result<Self, Problem>> {
-        Box::pin(async move {
-            let account = guard_of(req)?.know(bearer(req)).await.map_err(log)?;
-            Ok(Self {
-                account,
-                body: B::read(req, payload, None).await?,
-            })
+    async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Problem> {
+        let account = guard_of(req)?.know(bearer(req)).await.map_err(log)?;
+        Ok(Self {
+            account,
+            body: B::read(req, payload, None).await?,
         })
     }
 }
@@ -129,15 +118,10 @@ impl<R: PublicReason, B: Body> Gate for Public<R, B> {
         Access::Public { reason: R::REASON }
     }
 
-    fn enter<'a>(
-        req: &'a HttpRequest,
-        payload: &'a mut Payload,
-    ) -> LocalBoxFuture<'a, Result<Self, Problem>> {
-        Box::pin(async move {
-            Ok(Self {
-                body: B::read(req, payload, None).await?,
-                reason: PhantomData,
-            })
+    async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Problem> {
+        Ok(Self {
+            body: B::read(req, payload, None).await?,
+            reason: PhantomData,
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Arguments of handlers, taken one after the other: the gate first.
 
+use std::future::Future;
+
 use actix_web::{HttpRequest, dev::Payload, web};
-use futures_util::future::LocalBoxFuture;
 
 use super::{Access, Admitted, Body, Object, Public, PublicReason, SignedIn};
 use crate::{Action, Problem};
@@ -23,10 +24,10 @@ pub trait Gate: sealed::Sealed + Sized + 'static {
     /// What the manifest says of routes that begin so.
     fn access() -> Access;
     /// Admits the request, or refuses it.
-    fn enter<'a>(
-        req: &'a HttpRequest,
-        payload: &'a mut Payload,
-    ) -> LocalBoxFuture<'a, Result<Self, Problem>>;
+    fn enter(
+        req: &HttpRequest,
+        payload: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Problem>>;
 }
 
 /// What may follow the gate; it is taken after the gate has admitted the caller.
@@ -78,21 +79,18 @@ pub trait Args: Sized + 'static {
     /// What the handler begins with.
     type Gate: Gate;
     /// Takes all arguments, in order.
-    fn take<'a>(
-        req: &'a HttpRequest,
-        payload: &'a mut Payload,
-    ) -> LocalBoxFuture<'a, Result<Self, Problem>>;
+    fn take(
+        req: &HttpRequest,
+        payload: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Problem>>;
 }
 
 macro_rules! args {
     ($($extra:ident)*) => {
         impl<G: Gate, $($extra: Extra,)*> Args for (G, $($extra,)*) {
             type Gate = G;
-            fn take<'a>(
-                req: &'a HttpRequest,
-                payload: &'a mut Payload,
-            ) -> LocalBoxFuture<'a, Result<Self, Problem>> {
-                Box::pin(async move { Ok((G::enter(req, payload).await?, $($extra::extract(req, payload)?,)*)) })
+            async fn take(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Problem> {
+                Ok((G::enter(req, payload).await?, $($extra::extract(req, payload)?,)*))
             }
         }
     };

@@ -1,15 +1,15 @@
 //! Bodies, read after the guard has admitted the caller.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use actix_web::{HttpRequest, dev::Payload, http::header};
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, future::LocalBoxFuture};
+use futures_util::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use crate::{Code, ContextName, Problem, RequestContext, guard::agree};
+use crate::{Code, ContextName, Problem, RequestContext, presented::agree};
 
 /// Largest JSON body, in bytes.
 pub const JSON_BYTES_MAX: usize = 256 * 1024;
@@ -19,21 +19,21 @@ const READ_MAX: Duration = Duration::from_secs(30);
 /// Something that a body can be read as.
 pub trait Body: Sized + 'static {
     /// Reads the body; `context` is what it must not contradict.
-    fn read<'a>(
-        req: &'a HttpRequest,
-        payload: &'a mut Payload,
-        context: Option<&'a RequestContext>,
-    ) -> LocalBoxFuture<'a, Result<Self, Problem>>;
+    fn read(
+        req: &HttpRequest,
+        payload: &mut Payload,
+        context: Option<&RequestContext>,
+    ) -> impl Future<Output = Result<Self, Problem>>;
 }
 
 /// The body stays unread, for routes that have none or that read it as a stream.
 impl Body for () {
-    fn read<'a>(
-        _: &'a HttpRequest,
-        _: &'a mut Payload,
-        _: Option<&'a RequestContext>,
-    ) -> LocalBoxFuture<'a, Result<Self, Problem>> {
-        Box::pin(std::future::ready(Ok(())))
+    async fn read(
+        _: &HttpRequest,
+        _: &mut Payload,
+        _: Option<&RequestContext>,
+    ) -> Result<Self, Problem> {
+        Ok(())
     }
 }
 
@@ -45,15 +45,13 @@ impl Body for () {
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> Body for Json<T> {
-    fn read<'a>(
-        req: &'a HttpRequest,
-        payload: &'a mut Payload,
-        context: Option<&'a RequestContext>,
-    ) -> LocalBoxFuture<'a, Result<Self, Problem>> {
-        Box::pin(async move {
-            let bytes = collect(req, payload).await?;
-            parse(if bytes.is_empty() { b"{}" } else { &bytes }, context).map(Self)
-        })
+    async fn read(
+        req: &HttpRequest,
+        payload: &mut Payload,
+        context: Option<&RequestContext>,
+    ) -> Result<Self, Problem> {
+        let bytes = collect(req, payload).await?;
+        parse(if bytes.is_empty() { b"{}" } else { &bytes }, context).map(Self)
     }
 }
 

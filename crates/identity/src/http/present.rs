@@ -1,11 +1,23 @@
 //! What a caller presents, read from an HTTP request; never from its body.
 
-use actix_web::{HttpRequest, http::header, web};
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderName, HeaderValue},
+    web,
+};
 use smol_str::SmolStr;
 
 use crate::{ContextName, Credential, Presented, RequestIds, Selector, StreamTarget};
 
 const TICKET: &str = "ticket";
+/// The names of the context headers, made once: a name made from text is parsed at each use.
+const SELECTORS: [HeaderName; 5] = [
+    HeaderName::from_static(ContextName::Tenant.header()),
+    HeaderName::from_static(ContextName::Env.header()),
+    HeaderName::from_static(ContextName::Project.header()),
+    HeaderName::from_static(ContextName::Surface.header()),
+    HeaderName::from_static(ContextName::App.header()),
+];
 
 /// The query, as decoded pairs.
 pub(super) type Pairs = Vec<(String, String)>;
@@ -25,7 +37,7 @@ pub(super) fn bearer(req: &HttpRequest) -> Credential<'_> {
     let mut all = req.headers().get_all(header::AUTHORIZATION);
     match (all.next(), all.next()) {
         (None, _) => Credential::Absent,
-        (Some(value), None) => match value.to_str().ok().and_then(|text| text.split_once(' ')) {
+        (Some(value), None) => match text_of(value).and_then(|text| text.split_once(' ')) {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => {
                 Credential::Bearer(token)
             }
@@ -44,7 +56,7 @@ pub(super) fn presented<'a>(
 ) -> Presented<'a> {
     Presented {
         credential: credential(req, pairs, stream.is_some()),
-        selectors: ContextName::ALL.map(|name| selector(req, name)),
+        selectors: SELECTORS.map(|name| selector(req, &name)),
         mentions: mentions(req, pairs),
         stream,
         ids,
@@ -61,12 +73,12 @@ fn credential<'a>(req: &'a HttpRequest, pairs: &'a Pairs, streams: bool) -> Cred
     }
 }
 
-fn selector(req: &HttpRequest, name: ContextName) -> Selector<'_> {
-    let mut all = req.headers().get_all(name.header());
+fn selector<'a>(req: &'a HttpRequest, name: &HeaderName) -> Selector<'a> {
+    let mut all = req.headers().get_all(name);
     match (all.next(), all.next()) {
         (None, _) => Selector::Absent,
-        (Some(value), None) => match value.to_str() {
-            Ok(text) if !text.contains(',') => Selector::One(text),
+        (Some(value), None) => match text_of(value) {
+            Some(text) if !text.contains(',') => Selector::One(text),
             _ => Selector::Malformed,
         },
         _ => Selector::Malformed,
@@ -89,4 +101,9 @@ pub(super) fn origin(req: &HttpRequest) -> Option<&str> {
     req.headers()
         .get(header::ORIGIN)
         .and_then(|value| value.to_str().ok())
+}
+
+/// A header's text. What is not ASCII fails later, in whatever parses it.
+fn text_of(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok()
 }

@@ -1,6 +1,6 @@
 //! The one place where handlers become routes, and the list of all of them.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder,
@@ -256,7 +256,13 @@ where
         let args = A::take(&req, &mut payload).await?;
         Ok(handler.call(args).await)
     };
-    match tokio::time::timeout(ANSWER_MAX, answer).await {
+    let mut answer = pin!(answer);
+    // Most answers are ready at once; only one that waits needs a timer.
+    let outcome = match futures_util::poll!(&mut answer) {
+        Poll::Ready(outcome) => Ok(outcome),
+        Poll::Pending => tokio::time::timeout(ANSWER_MAX, answer).await,
+    };
+    match outcome {
         Ok(Ok(answer)) => answer.respond_to(&req).map_into_boxed_body(),
         Ok(Err(problem)) => refuse(problem),
         Err(_) => refuse(Problem::unavailable(&"the answer took too long")),

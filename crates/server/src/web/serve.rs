@@ -61,6 +61,8 @@ pub(crate) fn start(
     .backlog(u32::try_from(BACKLOG).unwrap_or(1024))
     .max_connections(config.connections_per_worker)
     .client_request_timeout(Duration::from_secs(config.head_timeout_s))
+    // Otherwise a client that is gone is noticed only when something is written to it.
+    .h1_allow_half_closed(false)
     .keep_alive(Duration::from_secs(config.keep_alive_s))
     .shutdown_timeout(config.drain_s)
     .on_connect(move |connection, _| tune(connection, stalled));
