@@ -89,6 +89,18 @@ impl LiveDirectory {
         }
     }
 
+    async fn is_live(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+    ) -> Result<bool, DirectoryUnavailable> {
+        let load = || self.load_session(session);
+        let owner = self.sessions.get(session, (session, session), load).await;
+        let owner = owner.map_err(unavailable)?;
+        let now = self.core.now();
+        Ok(owner.is_some_and(|(owner, ends)| owner == *user && ends > now))
+    }
+
     async fn load_session(&self, session: &SessionId) -> Result<Owner, ControlError> {
         let key = self.core.session_key(session);
         let stored = self.core.get::<StoredSession>(&key).await?;
@@ -100,7 +112,7 @@ impl LiveDirectory {
 impl Directory for LiveDirectory {
     async fn standing(&self, query: StandingQuery<'_>) -> Result<Standing, DirectoryUnavailable> {
         if let Some(session) = query.session
-            && !self.session_live(query.user, session).await?
+            && !self.is_live(query.user, session).await?
         {
             return Ok(NOBODY);
         }
@@ -123,11 +135,7 @@ impl Directory for LiveDirectory {
         user: &UserId,
         session: &SessionId,
     ) -> Result<bool, DirectoryUnavailable> {
-        let load = || self.load_session(session);
-        let owner = self.sessions.get(session, (session, session), load).await;
-        let owner = owner.map_err(unavailable)?;
-        let now = self.core.now();
-        Ok(owner.is_some_and(|(owner, ends)| owner == *user && ends > now))
+        self.is_live(user, session).await
     }
 }
 

@@ -85,7 +85,8 @@ impl Guard {
         presented: &Presented<'_>,
     ) -> Result<Scope, Refusal> {
         let claim = match presented.credential {
-            Credential::Ticket(ticket) => self.claim_of_ticket(ticket, presented).await?,
+            // Rare, and boxed so that the future of every other request stays small.
+            Credential::Ticket(ticket) => Box::pin(self.claim_of_ticket(ticket, presented)).await?,
             _ => self.claim_of_bearer(presented).await?,
         };
         self.judge(claim, role, realm).await
@@ -162,7 +163,7 @@ impl Guard {
             Err(refusal) => {
                 // The session is part of the credential: an ended one is a 401 before any
                 // 400. Where the context is in order, the standing tells it just as well.
-                self.require_session(&token).await?;
+                Box::pin(self.require_session(&token)).await?;
                 return Err(refusal);
             }
         };

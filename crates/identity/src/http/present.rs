@@ -11,7 +11,7 @@ use crate::{ContextName, Credential, Presented, RequestIds, Selector, StreamTarg
 
 const TICKET: &str = "ticket";
 /// The names of the context headers, made once: a name made from text is parsed at each use.
-const SELECTORS: [HeaderName; 5] = [
+static SELECTORS: [HeaderName; 5] = [
     HeaderName::from_static(ContextName::Tenant.header()),
     HeaderName::from_static(ContextName::Env.header()),
     HeaderName::from_static(ContextName::Project.header()),
@@ -56,7 +56,7 @@ pub(super) fn presented<'a>(
 ) -> Presented<'a> {
     Presented {
         credential: credential(req, pairs, stream.is_some()),
-        selectors: SELECTORS.map(|name| selector(req, &name)),
+        selectors: SELECTORS.each_ref().map(|name| selector(req, name)),
         mentions: mentions(req, pairs),
         stream,
         ids,

@@ -108,7 +108,8 @@ impl Tokens {
         {
             return Ok(known);
         }
-        let (verified, issuer) = self.verify_anew(token, now).await?;
+        // Boxed, so that the future of a remembered token, which is most of them, stays small.
+        let (verified, issuer) = Box::pin(self.verify_anew(token, now)).await?;
         let verified = Arc::new(verified);
         if token.len() <= VERIFIED_BYTES_MAX {
             self.verified

@@ -10,8 +10,8 @@ use tenantry_realtime::Message;
 
 use crate::app::{App, Caller, seq};
 
-/// Reconnects of each of the two readers: enough to meet every kind of join.
-const RECONNECTS: usize = 1000;
+/// Reconnects of each of the two readers, ten thousand together.
+const RECONNECTS: usize = 5000;
 
 /// How far the publisher runs ahead of the slower reader: beyond the ring, so
 /// that readers replay, and no further, so that they reach the live end.
