@@ -28,7 +28,7 @@ use crate::{
     schema::{self, BACKUP_ID},
 };
 
-/// Pages copied in one step (8 MiB).
+/// Pages copied in one step (4 MiB).
 const STEP_PAGES: i32 = 1_024;
 /// Pause when the source is locked for a moment.
 const LOCKED_PAUSE: Duration = Duration::from_millis(20);

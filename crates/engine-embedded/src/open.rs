@@ -17,11 +17,8 @@ const WAL_FILE: &str = "tenantry.db-wal";
 
 /// Longest wait for a lock that another connection holds.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Bytes of a page in a new file. A group of commits writes few pages and a part
-/// of one; each costs two calls of the operating system.
-const PAGE_BYTES: i64 = 8_192;
 /// Pages after which the write-ahead log is copied back (64 MiB).
-const CHECKPOINT_PAGES: i64 = 8_192;
+const CHECKPOINT_PAGES: i64 = 16_384;
 /// Size to which the log is cut after it had to grow.
 const WAL_BYTES_KEPT: i64 = 128 * 1024 * 1024;
 /// Page cache of the writer and of each reader, in KiB.
@@ -44,11 +41,6 @@ pub(crate) fn writer(
     let mut connection = Connection::open(&file).map_err(fail)?;
     connection.busy_timeout(BUSY_WAIT_MAX).map_err(fail)?;
     let origin = schema::inspect(&connection, &file)?;
-    if origin == Origin::New {
-        connection
-            .pragma_update(None, "page_size", PAGE_BYTES)
-            .map_err(fail)?;
-    }
     schema::migrate(&mut connection).map_err(fail)?;
     // A new or restored file has no log yet: its mark changes in the file itself,
     // where the next opening looks for it, whatever happens in between.
