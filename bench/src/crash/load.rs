@@ -1,6 +1,6 @@
 //! Writers: each sends one event after the other until the server is gone.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, thread::sleep, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -12,6 +12,9 @@ use crate::{
         http::{Connection, Response},
     },
 };
+
+/// How long a writer waits that was told it writes too fast.
+const THROTTLED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Who writes, and where.
 pub(super) struct Writer {
@@ -70,6 +73,22 @@ pub(super) fn post(
     connection.call("POST", &path, &headers, &body)
 }
 
+/// Posts, and again while the tenant's rate is used up.
+fn post_in_time(
+    connection: &mut Connection,
+    member: &Member,
+    thread: &str,
+    name: &str,
+) -> Result<Response> {
+    loop {
+        let response = post(connection, member, thread, name)?;
+        if response.status != 429 {
+            return Ok(response);
+        }
+        sleep(THROTTLED_PAUSE);
+    }
+}
+
 impl Writer {
     fn written(&self) -> Written {
         Written {
@@ -87,7 +106,7 @@ fn over_http(addr: SocketAddr, member: &Member, writer: &Writer) -> Result<Writt
     };
     for n in 0_u64.. {
         let name = format!("{}:{n}", writer.name);
-        let Ok(response) = post(&mut connection, member, writer.thread, &name) else {
+        let Ok(response) = post_in_time(&mut connection, member, writer.thread, &name) else {
             written.pending = Some(name);
             break;
         };
@@ -114,9 +133,7 @@ fn over_websocket(addr: SocketAddr, member: &Member, writer: &Writer) -> Result<
     };
     for n in 0_u64.. {
         let name = format!("{}:{n}", writer.name);
-        let publish = json!({"op": "publish", "ref": name, "data": {"name": name}, "type": "chat.message", "idempotency_key": name});
-        let sent = connection.send(&encode(frame::TEXT, publish.to_string().as_bytes()));
-        match sent.and_then(|()| next_answer(&mut connection, &mut frames)) {
+        match publish_in_time(&mut connection, &mut frames, &name) {
             Err(_) => {
                 written.pending = Some(name);
                 break;
@@ -131,6 +148,20 @@ fn over_websocket(addr: SocketAddr, member: &Member, writer: &Writer) -> Result<
         }
     }
     Ok(written)
+}
+
+/// Publishes, and again while the tenant's rate is used up.
+fn publish_in_time(connection: &mut Connection, frames: &mut Frames, name: &str) -> Result<Value> {
+    let publish = json!({"op": "publish", "ref": name, "data": {"name": name}, "type": "chat.message", "idempotency_key": name});
+    let frame = encode(frame::TEXT, publish.to_string().as_bytes());
+    loop {
+        connection.send(&frame)?;
+        let answer = next_answer(connection, frames)?;
+        if answer.pointer("/problem/code") != Some(&json!("throttled")) {
+            return Ok(answer);
+        }
+        sleep(THROTTLED_PAUSE);
+    }
 }
 
 /// Opens a WebSocket.

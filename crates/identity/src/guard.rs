@@ -48,7 +48,7 @@ struct Claim {
     session: Option<SessionId>,
     token_tenant: Option<TenantId>,
     expires_at: Timestamp,
-    context: RequestContext,
+    context: Box<RequestContext>,
 }
 
 impl Guard {
@@ -118,7 +118,7 @@ impl Guard {
             session: scope.auth().session.clone(),
             token_tenant: None,
             expires_at: scope.auth().expires_at,
-            context: scope.context().clone(),
+            context: Box::new(scope.context().clone()),
         };
         self.judge(claim, role, Realm::Tenant).await.map(drop)
     }
@@ -138,7 +138,7 @@ impl Guard {
             session: token.session.clone(),
             token_tenant: token.tenant.clone(),
             expires_at: token.expires_at,
-            context: scope.context().clone(),
+            context: Box::new(scope.context().clone()),
         };
         self.judge(claim, role, Realm::Tenant).await
     }
@@ -202,7 +202,7 @@ impl Guard {
             .ok_or(refused(
                 "the ticket is unknown, used, ended or another stream's",
             ))?;
-        let context = context_of(&grant, presented.ids);
+        let context = Box::new(context_of(&grant, presented.ids));
         for (name, selector) in ContextName::ALL.into_iter().zip(presented.selectors) {
             match selector {
                 Selector::Absent => {}

@@ -75,9 +75,9 @@ fn optional<T: FromStr>(name: ContextName, selector: Selector<'_>) -> Result<Opt
     }
 }
 
-pub(crate) fn select(presented: &Presented<'_>) -> Result<RequestContext, Refusal> {
+pub(crate) fn select(presented: &Presented<'_>) -> Result<Box<RequestContext>, Refusal> {
     let [tenant, env, project, surface, app] = presented.selectors;
-    Ok(RequestContext {
+    Ok(Box::new(RequestContext {
         tenant: required::<TenantId>(ContextName::Tenant, tenant)?,
         env: required::<Env>(ContextName::Env, env)?,
         project: required::<ProjectId>(ContextName::Project, project)?,
@@ -85,7 +85,7 @@ pub(crate) fn select(presented: &Presented<'_>) -> Result<RequestContext, Refusa
         app: optional(ContextName::App, app)?,
         ids: presented.ids.clone(),
         mode: SmolStr::default(),
-    })
+    }))
 }
 
 /// Whether a context named elsewhere in a request is the one that was selected.

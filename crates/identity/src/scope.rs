@@ -100,12 +100,13 @@ impl AuthContext {
 /// Proof that a caller may act in one tenant and environment.
 #[derive(Debug)]
 pub struct Scope {
-    context: RequestContext,
+    /// Boxed, because a scope passes through many hands on its way to a handler.
+    context: Box<RequestContext>,
     auth: AuthContext,
 }
 
 impl Scope {
-    pub(crate) fn mint(context: RequestContext, auth: AuthContext) -> Self {
+    pub(crate) fn mint(context: Box<RequestContext>, auth: AuthContext) -> Self {
         Self { context, auth }
     }
 
