@@ -28,10 +28,6 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// The server's allocator, so that the handlers measured in this process run as they do there.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Measures Tenantry, or kills it.
 #[derive(Parser)]
 struct Options {

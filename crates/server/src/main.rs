@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use tenantry_server::{EXIT_CONFIG, StartupError, cli::Cli, commands, config::ConfigError};
 
-/// Thousands of idle connections cost less with it than with the system's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[actix_web::main]
 async fn main() -> ExitCode {
     match commands::run(Cli::parse()).await {
