@@ -6,7 +6,7 @@
 //! counters shared by many subjects: a collision costs a reload, never truth.
 
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, RandomState},
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -34,10 +34,10 @@ pub enum Change {
     Route(RouteId),
 }
 
-/// The state of the counters that something depends on.
+/// The state of the counters of the `N` changes that would end something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    counters: [usize; 2],
+pub(crate) struct Stamp<const N: usize> {
+    counters: [usize; N],
     sum: u64,
 }
 
@@ -70,13 +70,7 @@ impl Invalidations {
 
     /// Takes a change that another node made; it is not told on.
     pub fn heard(&self, change: &Change) {
-        let at = match change {
-            Change::Member(tenant, user) => self.counter(&(tenant, user)),
-            Change::Tenant(tenant) => self.counter(tenant),
-            Change::Session(session) => self.counter(session),
-            Change::Route(route) => self.counter(route),
-        };
-        if let Some(counter) = self.counters.get(at) {
+        if let Some(counter) = self.counters.get(self.counter(change)) {
             counter.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -86,9 +80,9 @@ impl Invalidations {
         TellOnDrop(Arc::clone(self), changes)
     }
 
-    /// What something depends on that depends on two subjects.
-    pub(crate) fn stamp(&self, one: &impl Hash, other: &impl Hash) -> Stamp {
-        let counters = [self.counter(one), self.counter(other)];
+    /// The stamp of something that each of `changes` would end.
+    pub(crate) fn stamp<const N: usize>(&self, changes: &[Change; N]) -> Stamp<N> {
+        let counters = changes.each_ref().map(|change| self.counter(change));
         Stamp {
             counters,
             sum: self.sum(counters),
@@ -96,16 +90,16 @@ impl Invalidations {
     }
 
     /// Whether nothing was told since the stamp was taken.
-    pub(crate) fn holds(&self, stamp: &Stamp) -> bool {
+    pub(crate) fn holds<const N: usize>(&self, stamp: &Stamp<N>) -> bool {
         // Counters only rise, so an equal sum means that each is equal.
         self.sum(stamp.counters) == stamp.sum
     }
 
-    fn counter(&self, subject: &impl Hash) -> usize {
-        usize::try_from(self.hasher.hash_one(subject) % COUNTERS as u64).unwrap_or_default()
+    fn counter(&self, change: &Change) -> usize {
+        usize::try_from(self.hasher.hash_one(change) % COUNTERS as u64).unwrap_or_default()
     }
 
-    fn sum(&self, counters: [usize; 2]) -> u64 {
+    fn sum<const N: usize>(&self, counters: [usize; N]) -> u64 {
         let read = |at| {
             self.counters
                 .get(at)
@@ -133,15 +127,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_ends_with_a_change_of_either_subject() {
+    fn a_stamp_ends_with_each_of_its_changes() {
         let changes = Arc::new(Invalidations::default());
         let tenant: TenantId = "t_a".parse().unwrap();
         let user: UserId = "u_a".parse().unwrap();
-        for change in [
-            Change::Tenant(tenant.clone()),
-            Change::Member(tenant.clone(), user.clone()),
-        ] {
-            let stamp = changes.stamp(&tenant, &(&tenant, &user));
+        let all = [Change::Tenant(tenant.clone()), Change::Member(tenant, user)];
+        for change in all.clone() {
+            let stamp = changes.stamp(&all);
             assert!(changes.holds(&stamp));
             drop(changes.tell_afterwards(vec![change]));
             assert!(!changes.holds(&stamp));

@@ -10,7 +10,7 @@ use identity::{
 use store::DocKey;
 
 use crate::{
-    ControlError,
+    Change, ControlError,
     fresh::Fresh,
     member::StoredMember,
     named::{Apps, Projects, StoredNamed, Surfaces},
@@ -23,32 +23,73 @@ use crate::{
 const STANDINGS_MAX: usize = 64 * 1024;
 const SESSIONS_MAX: usize = 64 * 1024;
 
-/// Everything that a standing depends on but the session.
+/// Everything that a standing depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Place {
     user: UserId,
+    session: Option<SessionId>,
     tenant: TenantId,
     project: ProjectId,
     surface: Option<SurfaceId>,
     app: Option<AppId>,
 }
 
+impl Place {
+    /// Ids are kept inline, so a place costs no allocation.
+    fn of(query: StandingQuery<'_>) -> Self {
+        Self {
+            user: query.user.clone(),
+            session: query.session.cloned(),
+            tenant: query.tenant.clone(),
+            project: query.project.clone(),
+            surface: query.surface.cloned(),
+            app: query.app.cloned(),
+        }
+    }
+
+    fn ended_by(&self) -> [Change; 3] {
+        let tenant = Change::Tenant(self.tenant.clone());
+        let member = Change::Member(self.tenant.clone(), self.user.clone());
+        let session = self.session.clone().map(Change::Session);
+        [session.unwrap_or_else(|| tenant.clone()), tenant, member]
+    }
+}
+
 /// Who a session belongs to, and until when; `None` when there is no such session.
 type Owner = Option<(UserId, Timestamp)>;
+
+/// A standing, and until when the session on which it rests goes on.
+type Stands = (Standing, Timestamp);
 
 /// The [`Directory`] over live data.
 pub struct LiveDirectory {
     core: Arc<Core>,
-    standings: Fresh<Place, Standing>,
-    sessions: Fresh<SessionId, Owner>,
+    standings: Fresh<Place, Stands, 3>,
+    sessions: Fresh<SessionId, Owner, 1>,
 }
 
 impl LiveDirectory {
     pub(crate) fn new(core: Arc<Core>) -> Self {
+        let ended_by = |session: &SessionId| [Change::Session(session.clone())];
         Self {
-            standings: Fresh::new(Arc::clone(&core), STANDINGS_MAX),
-            sessions: Fresh::new(Arc::clone(&core), SESSIONS_MAX),
+            standings: Fresh::new(Arc::clone(&core), STANDINGS_MAX, Place::ended_by),
+            sessions: Fresh::new(Arc::clone(&core), SESSIONS_MAX, ended_by),
             core,
+        }
+    }
+
+    /// The standing with its session: together they cost a request one look.
+    async fn load(&self, place: &Place) -> Result<Stands, ControlError> {
+        let ends = match &place.session {
+            None => Some(FOREVER),
+            Some(session) => self
+                .load_session(session)
+                .await?
+                .and_then(|(owner, ends)| (owner == place.user).then_some(ends)),
+        };
+        match ends {
+            Some(ends) => Ok((self.load_standing(place).await?, ends)),
+            None => Ok((NOBODY, FOREVER)),
         }
     }
 
@@ -89,18 +130,6 @@ impl LiveDirectory {
         }
     }
 
-    async fn is_live(
-        &self,
-        user: &UserId,
-        session: &SessionId,
-    ) -> Result<bool, DirectoryUnavailable> {
-        let load = || self.load_session(session);
-        let owner = self.sessions.get(session, (session, session), load).await;
-        let owner = owner.map_err(unavailable)?;
-        let now = self.core.now();
-        Ok(owner.is_some_and(|(owner, ends)| owner == *user && ends > now))
-    }
-
     async fn load_session(&self, session: &SessionId) -> Result<Owner, ControlError> {
         let key = self.core.session_key(session);
         let stored = self.core.get::<StoredSession>(&key).await?;
@@ -111,23 +140,11 @@ impl LiveDirectory {
 #[async_trait]
 impl Directory for LiveDirectory {
     async fn standing(&self, query: StandingQuery<'_>) -> Result<Standing, DirectoryUnavailable> {
-        if let Some(session) = query.session
-            && !self.is_live(query.user, session).await?
-        {
-            return Ok(NOBODY);
-        }
-        // Ids are kept inline, so the key costs no allocation.
-        let place = Place {
-            user: query.user.clone(),
-            tenant: query.tenant.clone(),
-            project: query.project.clone(),
-            surface: query.surface.cloned(),
-            app: query.app.cloned(),
-        };
-        let depends_on = (&place.tenant, &(&place.tenant, &place.user));
-        let load = || self.load_standing(&place);
-        let standing = self.standings.get(&place, depends_on, load).await;
-        standing.map_err(unavailable)
+        let place = Place::of(query);
+        let now = self.core.now();
+        let stands = self.standings.get(&place, now, || self.load(&place)).await;
+        let (standing, ends) = stands.map_err(unavailable)?;
+        Ok(if ends > now { standing } else { NOBODY })
     }
 
     async fn session_live(
@@ -135,9 +152,16 @@ impl Directory for LiveDirectory {
         user: &UserId,
         session: &SessionId,
     ) -> Result<bool, DirectoryUnavailable> {
-        self.is_live(user, session).await
+        let now = self.core.now();
+        let load = || self.load_session(session);
+        let owner = self.sessions.get(session, now, load).await;
+        let owner = owner.map_err(unavailable)?;
+        Ok(owner.is_some_and(|(owner, ends)| owner == *user && ends > now))
     }
 }
+
+/// A token of an outside issuer rests on no session.
+const FOREVER: Timestamp = Timestamp::from_unix_ms(i64::MAX);
 
 /// The standing of someone whose session has ended.
 const NOBODY: Standing = Standing {

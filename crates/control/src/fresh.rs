@@ -11,7 +11,7 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use identity::Timestamp;
 use quick_cache::sync::Cache;
 
-use crate::{ControlError, changes::Stamp, records::Core};
+use crate::{Change, ControlError, changes::Stamp, records::Core};
 
 /// How old an answer may be. The contract allows five seconds until an open
 /// stream ends, and streams ask every two.
@@ -21,45 +21,51 @@ const LOAD_MAX: Duration = Duration::from_secs(2);
 
 /// A value that was true at `at`.
 #[derive(Clone)]
-struct Seen<V> {
+struct Seen<V, const N: usize> {
     value: V,
     at: Timestamp,
-    stamp: Stamp,
+    stamp: Stamp<N>,
 }
 
 /// Values by key; the least used are forgotten first.
-pub(crate) struct Fresh<K, V> {
+pub(crate) struct Fresh<K, V, const N: usize> {
     core: Arc<Core>,
-    seen: Cache<K, Seen<V>>,
+    seen: Cache<K, Seen<V, N>>,
+    ended_by: fn(&K) -> [Change; N],
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Fresh<K, V> {
-    pub(crate) fn new(core: Arc<Core>, entries_max: usize) -> Self {
+impl<K: Hash + Eq + Clone, V: Clone, const N: usize> Fresh<K, V, N> {
+    /// `ended_by` names the changes after which a key's value counts no more.
+    pub(crate) fn new(
+        core: Arc<Core>,
+        entries_max: usize,
+        ended_by: fn(&K) -> [Change; N],
+    ) -> Self {
         Self {
             core,
             seen: Cache::new(entries_max),
+            ended_by,
         }
     }
 
-    /// The value of `key`, which depends on two subjects of [`Change`](crate::Change)s.
+    /// The value of `key` at the moment `now`.
     ///
     /// What is remembered costs one look; `load` and its future exist only when it is needed.
     pub(crate) async fn get<F>(
         &self,
         key: &K,
-        depends_on: (&impl Hash, &impl Hash),
+        now: Timestamp,
         load: impl FnOnce() -> F,
     ) -> Result<V, ControlError>
     where
         F: Future<Output = Result<V, ControlError>>,
     {
-        let now = self.core.now();
         if let Some(seen) = self.seen.get(key)
             && self.is_good(&seen, now)
         {
             return Ok(seen.value);
         }
-        let stamp = self.core.changes.stamp(depends_on.0, depends_on.1);
+        let stamp = self.core.changes.stamp(&(self.ended_by)(key));
         let value = Box::pin(bounded(load())).await?;
         let seen = Seen {
             value: value.clone(),
@@ -70,7 +76,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Fresh<K, V> {
         Ok(value)
     }
 
-    fn is_good(&self, seen: &Seen<V>, now: Timestamp) -> bool {
+    fn is_good(&self, seen: &Seen<V, N>, now: Timestamp) -> bool {
         // A clock that was set back makes an entry look young; then it counts no more.
         seen.at <= now && now.since(seen.at) <= FRESH_MAX && self.core.changes.holds(&seen.stamp)
     }

@@ -29,13 +29,15 @@ const ROWS_MAX: usize = 16 * 1024;
 pub struct Registry {
     core: Arc<Core>,
     secrets: Arc<Secrets>,
-    rows: Fresh<RouteId, Option<Arc<RouteRow>>>,
+    rows: Fresh<RouteId, Option<Arc<RouteRow>>, 1>,
 }
 
 impl Registry {
     pub(crate) fn new(core: Arc<Core>, secrets: Arc<Secrets>) -> Self {
         Self {
-            rows: Fresh::new(Arc::clone(&core), ROWS_MAX),
+            rows: Fresh::new(Arc::clone(&core), ROWS_MAX, |id| {
+                [Change::Route(id.clone())]
+            }),
             core,
             secrets,
         }
@@ -52,9 +54,10 @@ impl Registry {
         tenant: &TenantId,
         env: Env,
     ) -> Result<Arc<RouteRow>, ControlError> {
+        let now = self.core.now();
         for place in RoutePlace::covering(tenant, env) {
             let id = RouteId::of(kind, &place);
-            let row = self.rows.get(&id, (&id, &id), || self.load(&id)).await?;
+            let row = self.rows.get(&id, now, || self.load(&id)).await?;
             if let Some(row) = row {
                 return Ok(row);
             }
