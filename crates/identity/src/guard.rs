@@ -8,9 +8,10 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use crate::{
-    Action, AuthContext, Clock, ContextName, Credential, Directory, Presented, Realm, Refusal,
-    RequestContext, RequestIds, Role, Scope, Selector, SessionId, Standing, StandingQuery,
-    StreamTarget, TenantId, TicketGrant, TicketOffice, Timestamp, Tokens, UserId, VerifiedToken,
+    Action, AuthContext, Caller, Clock, ContextName, Credential, Directory, Member, Membership,
+    Presented, Realm, Refusal, Rejection, RequestContext, RequestIds, Role, Scope, Selector,
+    SessionId, Standing, StandingQuery, StreamTarget, TenantId, TicketGrant, TicketOffice,
+    Timestamp, Tokens, UserId, VerifiedToken,
     presented::{agree, select},
 };
 
@@ -48,7 +49,7 @@ struct Claim {
     session: Option<SessionId>,
     token_tenant: Option<TenantId>,
     expires_at: Timestamp,
-    context: Box<RequestContext>,
+    context: Arc<RequestContext>,
 }
 
 impl Guard {
@@ -75,15 +76,21 @@ impl Guard {
     /// # Errors
     /// The first [`Refusal`] that applies, in the order of the contract.
     pub async fn admit<A: Action>(&self, presented: &Presented<'_>) -> Result<Scope, Refusal> {
-        self.admit_as(A::ROLE, A::REALM, presented).await
+        let decided = self.decide(A::ROLE, A::REALM, presented).await;
+        decided.map_err(|rejection| rejection.refusal)
     }
 
-    async fn admit_as(
+    /// As [`Guard::admit`], for an action that is known by its role and realm; a
+    /// refusal comes with what was proven of the caller.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] that applies, in a [`Rejection`].
+    pub async fn decide(
         &self,
         role: Role,
         realm: Realm,
         presented: &Presented<'_>,
-    ) -> Result<Scope, Refusal> {
+    ) -> Result<Scope, Box<Rejection>> {
         let claim = match presented.credential {
             // Rare, and boxed so that the future of every other request stays small.
             Credential::Ticket(ticket) => Box::pin(self.claim_of_ticket(ticket, presented)).await?,
@@ -97,8 +104,19 @@ impl Guard {
     /// # Errors
     /// [`Refusal::Unauthenticated`], or [`Refusal::Unavailable`].
     pub async fn know(&self, credential: Credential<'_>) -> Result<Account, Refusal> {
-        let token = self.verify(credential).await?;
-        self.require_session(&token).await?;
+        let known = self.recognise(credential).await;
+        known.map_err(|rejection| rejection.refusal)
+    }
+
+    /// As [`Guard::know`]; a refusal comes with what was proven of the caller.
+    ///
+    /// # Errors
+    /// What [`Guard::know`] answers, in a [`Rejection`].
+    pub async fn recognise(&self, credential: Credential<'_>) -> Result<Account, Box<Rejection>> {
+        let token = self.verify(credential).await;
+        let token = token.map_err(Rejection::of(Caller::Nobody))?;
+        let live = self.require_session(&token).await;
+        live.map_err(Rejection::of_user(&token.user))?;
         Ok(Account {
             user: token.user.clone(),
             session: token.session.clone(),
@@ -118,9 +136,10 @@ impl Guard {
             session: scope.auth().session.clone(),
             token_tenant: None,
             expires_at: scope.auth().expires_at,
-            context: Box::new(scope.context().clone()),
+            context: scope.shared_context(),
         };
-        self.judge(claim, role, Realm::Tenant).await.map(drop)
+        let judged = self.judge(claim, role, Realm::Tenant).await;
+        judged.map(drop).map_err(|rejection| rejection.refusal)
     }
 
     /// Renews an open stream's scope with a newer token of the same user.
@@ -138,9 +157,10 @@ impl Guard {
             session: token.session.clone(),
             token_tenant: token.tenant.clone(),
             expires_at: token.expires_at,
-            context: Box::new(scope.context().clone()),
+            context: scope.shared_context(),
         };
-        self.judge(claim, role, Realm::Tenant).await
+        let judged = self.judge(claim, role, Realm::Tenant).await;
+        judged.map_err(|rejection| rejection.refusal)
     }
 
     async fn verify(&self, credential: Credential<'_>) -> Result<Arc<VerifiedToken>, Refusal> {
@@ -154,8 +174,9 @@ impl Guard {
         }
     }
 
-    async fn claim_of_bearer(&self, presented: &Presented<'_>) -> Result<Claim, Refusal> {
-        let token = self.verify(presented.credential).await?;
+    async fn claim_of_bearer(&self, presented: &Presented<'_>) -> Result<Claim, Box<Rejection>> {
+        let token = self.verify(presented.credential).await;
+        let token = token.map_err(Rejection::of(Caller::Nobody))?;
         let selected = select(presented)
             .and_then(|context| agree(&context, &presented.mentions).map(|()| context));
         let context = match selected {
@@ -163,8 +184,9 @@ impl Guard {
             Err(refusal) => {
                 // The session is part of the credential: an ended one is a 401 before any
                 // 400. Where the context is in order, the standing tells it just as well.
-                Box::pin(self.require_session(&token)).await?;
-                return Err(refusal);
+                let live = Box::pin(self.require_session(&token)).await;
+                let refusal = live.err().unwrap_or(refusal);
+                return Err(Rejection::of_user(&token.user)(refusal));
             }
         };
         Ok(Claim {
@@ -191,28 +213,27 @@ impl Guard {
         &self,
         ticket: &str,
         presented: &Presented<'_>,
-    ) -> Result<Claim, Refusal> {
+    ) -> Result<Claim, Box<Rejection>> {
+        let nobody = || Rejection::of(Caller::Nobody);
         let (Some(office), Some(stream)) = (&self.tickets, presented.stream) else {
-            return Err(refused("this route takes no ticket"));
+            return Err(nobody()(refused("this route takes no ticket")));
         };
         let unavailable = |e: crate::DirectoryUnavailable| Refusal::Unavailable(e.to_string());
-        let grant = office.peek(ticket).await.map_err(unavailable)?;
+        let grant = office.peek(ticket).await.map_err(unavailable);
         let grant = grant
+            .map_err(nobody())?
             .filter(|grant| grant.expires_at > self.clock.now() && binds(grant, stream))
             .ok_or(refused(
                 "the ticket is unknown, used, ended or another stream's",
-            ))?;
-        let context = Box::new(context_of(&grant, presented.ids));
-        for (name, selector) in ContextName::ALL.into_iter().zip(presented.selectors) {
-            match selector {
-                Selector::Absent => {}
-                Selector::Malformed => return Err(Refusal::ContextInvalid(name)),
-                Selector::One(text) => agree(&context, &[(name, SmolStr::new(text))])?,
-            }
-        }
-        agree(&context, &presented.mentions)?;
-        if !office.consume(ticket).await.map_err(unavailable)? {
-            return Err(refused("the ticket was used"));
+            ))
+            .map_err(nobody())?;
+        let context = Arc::new(context_of(&grant, presented.ids));
+        heed(&context, presented).map_err(Rejection::of_user(&grant.user))?;
+        let consumed = office.consume(ticket).await.map_err(unavailable);
+        if !consumed.map_err(Rejection::of_user(&grant.user))? {
+            return Err(Rejection::of_user(&grant.user)(refused(
+                "the ticket was used",
+            )));
         }
         Ok(Claim {
             user: grant.user,
@@ -224,64 +245,90 @@ impl Guard {
     }
 
     /// Rows 3 to 5 of the table, from live data.
-    async fn judge(&self, claim: Claim, role: Role, realm: Realm) -> Result<Scope, Refusal> {
+    async fn judge(&self, claim: Claim, role: Role, realm: Realm) -> Result<Scope, Box<Rejection>> {
+        let found = self.standing(&claim).await;
+        let (membership, standing) = found.map_err(Rejection::of_user(&claim.user))?;
         let Claim {
             user,
             session,
-            token_tenant,
             expires_at,
             mut context,
+            ..
         } = claim;
-        if token_tenant.is_some_and(|tenant| tenant != context.tenant) {
+        if context.mode != membership.mode {
+            Arc::make_mut(&mut context).mode = membership.mode;
+        }
+        let auth = AuthContext {
+            user,
+            session,
+            role: membership.role,
+            expires_at,
+        };
+        let system = context.tenant.is_system();
+        if let Err(refusal) = place(&standing) {
+            let member = Member::new(context, auth, false);
+            return Err(Rejection::of(Caller::Member(member))(refusal));
+        }
+        if auth.role < role || (realm == Realm::System && !system) {
+            let member = Member::new(context, auth, true);
+            return Err(Rejection::of(Caller::Member(member))(
+                Refusal::RoleForbidden,
+            ));
+        }
+        Ok(Scope::mint(context, auth))
+    }
+
+    /// The caller's membership and what else stands, if token and session let them have one.
+    async fn standing(&self, claim: &Claim) -> Result<(Membership, Standing), Refusal> {
+        let context = &claim.context;
+        if claim
+            .token_tenant
+            .as_ref()
+            .is_some_and(|tenant| *tenant != context.tenant)
+        {
             return Err(Refusal::TenantForbidden);
         }
         let query = StandingQuery {
-            user: &user,
-            session: session.as_ref(),
+            user: &claim.user,
+            session: claim.session.as_ref(),
             tenant: &context.tenant,
             project: &context.project,
             surface: context.surface.as_ref(),
             app: context.app.as_ref(),
         };
-        let standing = self
-            .directory
-            .standing(query)
-            .await
-            .map_err(|e| Refusal::Unavailable(e.to_string()))?;
-        let Standing {
-            session_live,
-            membership,
-            project_known,
-            surface_known,
-            app_known,
-        } = standing;
-        if !session_live {
+        let standing = self.directory.standing(query).await;
+        let mut standing = standing.map_err(|e| Refusal::Unavailable(e.to_string()))?;
+        if !standing.session_live {
             return Err(refused("the session has ended"));
         }
-        let membership = membership.ok_or(Refusal::TenantForbidden)?;
-        if !project_known {
-            return Err(Refusal::UnknownProject);
-        }
-        if !surface_known {
-            return Err(Refusal::UnknownSurface);
-        }
-        if !app_known {
-            return Err(Refusal::UnknownApp);
-        }
-        if membership.role < role || (realm == Realm::System && !context.tenant.is_system()) {
-            return Err(Refusal::RoleForbidden);
-        }
-        context.mode = membership.mode;
-        Ok(Scope::mint(
-            context,
-            AuthContext {
-                user,
-                session,
-                role: membership.role,
-                expires_at,
-            },
-        ))
+        let membership = standing.membership.take();
+        Ok((membership.ok_or(Refusal::TenantForbidden)?, standing))
     }
+}
+
+/// Row 4: the project, the surface and the app are the tenant's.
+const fn place(standing: &Standing) -> Result<(), Refusal> {
+    if !standing.project_known {
+        Err(Refusal::UnknownProject)
+    } else if !standing.surface_known {
+        Err(Refusal::UnknownSurface)
+    } else if !standing.app_known {
+        Err(Refusal::UnknownApp)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether a ticket's context is the one that the request speaks of.
+fn heed(context: &RequestContext, presented: &Presented<'_>) -> Result<(), Refusal> {
+    for (name, selector) in ContextName::ALL.into_iter().zip(presented.selectors) {
+        match selector {
+            Selector::Absent => {}
+            Selector::Malformed => return Err(Refusal::ContextInvalid(name)),
+            Selector::One(text) => agree(context, &[(name, SmolStr::new(text))])?,
+        }
+    }
+    agree(context, &presented.mentions)
 }
 
 const fn refused(why: &'static str) -> Refusal {

@@ -11,6 +11,7 @@
 //!
 //! **Invariant:** a [`Scope`] is minted by the guard and by nothing else.
 
+mod caller;
 mod clock;
 mod directory;
 mod env;
@@ -20,12 +21,14 @@ pub mod http;
 mod id;
 mod presented;
 mod problem;
+mod record;
 mod refusal;
 mod role;
 mod scope;
 mod token;
 mod trace;
 
+pub use caller::{Caller, Member, Rejection, Seat};
 pub use clock::{Clock, Entropy, InvalidTimestamp, Timestamp};
 pub use directory::{
     Directory, DirectoryUnavailable, Membership, Standing, StandingQuery, TicketGrant, TicketOffice,
@@ -38,6 +41,10 @@ pub use id::{
 };
 pub use presented::{Credential, Presented, Selector, StreamTarget};
 pub use problem::{Code, Problem};
+pub use record::{
+    Conclusion, DETAIL_BYTES_MAX, DETAILS_MAX, Deed, Intent, Outcome, Pending, Place, Recorded,
+    Recorder, Recording, Remarks,
+};
 pub use refusal::{ContextName, Refusal};
 pub use role::{Action, InvalidRole, Realm, Role};
 pub use scope::{AuthContext, RequestContext, Scope, SystemAuthority};

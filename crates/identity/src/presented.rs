@@ -3,7 +3,7 @@
 //! **Invariant:** headers select; what a path, query, body or ticket names can
 //! only agree with them.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
 use smol_str::SmolStr;
 
@@ -75,9 +75,9 @@ fn optional<T: FromStr>(name: ContextName, selector: Selector<'_>) -> Result<Opt
     }
 }
 
-pub(crate) fn select(presented: &Presented<'_>) -> Result<Box<RequestContext>, Refusal> {
+pub(crate) fn select(presented: &Presented<'_>) -> Result<Arc<RequestContext>, Refusal> {
     let [tenant, env, project, surface, app] = presented.selectors;
-    Ok(Box::new(RequestContext {
+    Ok(Arc::new(RequestContext {
         tenant: required::<TenantId>(ContextName::Tenant, tenant)?,
         env: required::<Env>(ContextName::Env, env)?,
         project: required::<ProjectId>(ContextName::Project, project)?,

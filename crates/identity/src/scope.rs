@@ -9,10 +9,13 @@
 //! let forged = tenantry_identity::Scope { context: todo!(), auth: todo!() };
 //! ```
 
+use std::sync::Arc;
+
 use smol_str::SmolStr;
 
 use crate::{
-    AppId, Env, ProjectId, RequestIds, Role, SessionId, SurfaceId, TenantId, Timestamp, UserId,
+    AppId, Env, Member, ProjectId, RequestIds, Role, SessionId, SurfaceId, TenantId, Timestamp,
+    UserId,
 };
 
 /// The place a request speaks of: tenant, environment, project, and where in the product.
@@ -100,14 +103,26 @@ impl AuthContext {
 /// Proof that a caller may act in one tenant and environment.
 #[derive(Debug)]
 pub struct Scope {
-    /// Boxed, because a scope passes through many hands on its way to a handler.
-    context: Box<RequestContext>,
+    /// Shared, because a scope passes through many hands on its way to a handler,
+    /// and what it was is still to be recorded when the handler is done with it.
+    context: Arc<RequestContext>,
     auth: AuthContext,
 }
 
 impl Scope {
-    pub(crate) fn mint(context: Box<RequestContext>, auth: AuthContext) -> Self {
+    pub(crate) fn mint(context: Arc<RequestContext>, auth: AuthContext) -> Self {
         Self { context, auth }
+    }
+
+    /// Where the request acts, to be looked at again while a stream is open.
+    pub(crate) fn shared_context(&self) -> Arc<RequestContext> {
+        Arc::clone(&self.context)
+    }
+
+    /// Who acts, and where, without the right to act; outlives the scope.
+    #[must_use]
+    pub fn member(&self) -> Member {
+        Member::new(Arc::clone(&self.context), self.auth.clone(), true)
     }
 
     /// Where the request acts.
