@@ -11,7 +11,7 @@
 
 use std::{fmt, sync::Arc};
 
-use identity::{Scope, SystemAuthority, TenantId};
+use identity::{Env, Scope, SystemAuthority, TenantId};
 
 /// A group of documents that are listed together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,7 +57,23 @@ impl StreamKey {
     /// The stream of `object` on `rail`, in the scope's tenant and environment.
     #[must_use]
     pub fn in_scope(scope: &Scope, rail: &'static str, object: &str) -> Self {
-        Self(format!("tenants/{}/{}/{rail}/{object}", scope.tenant(), scope.env()).into())
+        Self::named(scope.tenant(), scope.env(), rail, object)
+    }
+
+    /// The same stream, for the process itself, which tends streams when nobody asks.
+    #[must_use]
+    pub fn of_tenant(
+        _: &SystemAuthority,
+        tenant: &TenantId,
+        env: Env,
+        rail: &'static str,
+        object: &str,
+    ) -> Self {
+        Self::named(tenant, env, rail, object)
+    }
+
+    fn named(tenant: &TenantId, env: Env, rail: &'static str, object: &str) -> Self {
+        Self(format!("tenants/{tenant}/{env}/{rail}/{object}").into())
     }
 
     /// The stream as text, for engines.
