@@ -51,7 +51,7 @@ pub use error::PrivacyError;
 pub use fresh::FRESH_MAX;
 pub use gpc::asks_for_privacy;
 pub use permit::TrainingPermit;
-pub use preference::{Preference, Said, Source, Training};
+pub use preference::{InvalidTraining, Preference, Said, Source, Training};
 pub use prefs::{Subject, TrainPrefs, TrainPrefsDeps};
 pub use records::Precondition;
 #[cfg(feature = "http")]

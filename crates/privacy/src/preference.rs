@@ -1,6 +1,6 @@
 //! What was said about training: who said it, when, and what it comes to.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use identity::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,12 +10,37 @@ use serde::{Deserialize, Serialize};
 /// Ordered: the more restrictive is the lesser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Training {
     /// It must not.
     Deny,
     /// It may.
     Allow,
+}
+
+/// A text is neither `allow` nor `deny`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be allow or deny")]
+pub struct InvalidTraining;
+
+impl FromStr for Training {
+    type Err = InvalidTraining;
+    fn from_str(text: &str) -> Result<Self, InvalidTraining> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "deny" => Ok(Self::Deny),
+            _ => Err(InvalidTraining),
+        }
+    }
+}
+
+/// Read from a text, because `serde_json` takes an enum that is no text for a
+/// syntax error, which would be the wrong refusal.
+impl TryFrom<String> for Training {
+    type Error = InvalidTraining;
+    fn try_from(text: String) -> Result<Self, InvalidTraining> {
+        text.parse()
+    }
 }
 
 /// On whose word a preference rests.

@@ -1,0 +1,7 @@
+//! Training preferences.
+
+mod http;
+mod node;
+mod races;
+mod service;
+mod truth;
