@@ -1,0 +1,181 @@
+//! The audit log at work: records are appended, integrated, signed and read.
+//!
+//! Start at [`Audit`]. A record is acknowledged when it is durable in the stream
+//! of its log. About once a second a round integrates what was appended into
+//! the trees, and closes an epoch with a signed checkpoint.
+//!
+//! **Invariants:**
+//! - what cannot be recorded where it belongs waits in the spool, and the caller is told;
+//! - nothing is signed that contradicts what was signed before, here or in the anchor.
+
+mod anchor;
+mod append;
+mod config;
+mod integrate;
+mod layout;
+mod logs;
+mod publish;
+mod recorder;
+mod recover;
+mod refusals;
+mod spool;
+mod stored;
+mod subjects;
+mod target;
+mod wrap;
+
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use async_trait::async_trait;
+use identity::{Clock, Entropy, SystemAuthority, TenantId, UserId};
+use store::{Documents, EventLog};
+
+pub use config::AuditConfig;
+pub use layout::LogId;
+pub use recorder::AuditRecorder;
+pub use recover::OpenAuditError;
+pub use spool::SPOOL_BYTES_MAX;
+pub use wrap::{InvalidWrappingKey, WrappingKey};
+
+use layout::Layout;
+use logs::Logs;
+use publish::Publisher;
+use refusals::Refusals;
+use spool::Spool;
+use subjects::Subjects;
+
+use crate::{Signers, Training};
+
+/// Says for each record whether it may be used for training.
+#[async_trait]
+pub trait TrainingPolicy: Send + Sync {
+    /// What holds for what `user` does in `tenant`; what cannot be read is a denial.
+    async fn training(&self, tenant: &TenantId, user: &UserId) -> Training;
+}
+
+/// What [`Audit`] stands on.
+pub struct AuditDeps {
+    /// Heads, tiles, keys and epochs.
+    pub documents: Arc<dyn Documents>,
+    /// The records.
+    pub events: Arc<dyn EventLog>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Salts, nonces and keys.
+    pub entropy: Arc<dyn Entropy>,
+    /// The trees and the spool are tended when no member asks.
+    pub authority: SystemAuthority,
+    /// Who signs the checkpoints.
+    pub signers: Signers,
+    /// Under which subject keys are stored.
+    pub wrapping: WrappingKey,
+    /// Whether a record may be used for training.
+    pub training: Arc<dyn TrainingPolicy>,
+}
+
+/// The audit log of all tenants.
+pub struct Audit {
+    documents: Arc<dyn Documents>,
+    events: Arc<dyn EventLog>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    training: Arc<dyn TrainingPolicy>,
+    layout: Layout,
+    config: AuditConfig,
+    logs: Logs,
+    subjects: Subjects,
+    spool: Arc<Spool>,
+    refusals: Refusals,
+    publisher: Publisher,
+    /// Why nothing is recorded or signed any more, if so.
+    frozen: OnceLock<String>,
+}
+
+impl Audit {
+    /// Opens the audit log: checks what was signed last against what is stored,
+    /// closes intents that a crash left open, and takes up the spool.
+    ///
+    /// Call [`Audit::tend`] from a task of its own afterwards.
+    ///
+    /// # Errors
+    /// [`OpenAuditError`]. A store that contradicts what was signed is no error
+    /// here: the log is frozen, says why, and signs nothing.
+    pub async fn open(deps: AuditDeps, config: AuditConfig) -> Result<Arc<Self>, OpenAuditError> {
+        let spool = open_spool(&config.spool)?;
+        let layout = Layout::new(deps.authority);
+        let audit = Self {
+            logs: Logs::new(
+                Arc::clone(&deps.documents),
+                layout,
+                Arc::clone(&deps.entropy),
+            ),
+            subjects: Subjects::new(
+                Arc::clone(&deps.documents),
+                layout,
+                Arc::clone(&deps.entropy),
+                deps.wrapping,
+            ),
+            publisher: Publisher::new(deps.signers),
+            documents: deps.documents,
+            events: deps.events,
+            clock: deps.clock,
+            entropy: deps.entropy,
+            training: deps.training,
+            layout,
+            config,
+            spool,
+            refusals: Refusals::default(),
+            frozen: OnceLock::new(),
+        };
+        audit.recover().await?;
+        Ok(Arc::new(audit))
+    }
+
+    /// Why nothing is recorded or signed any more, if so.
+    #[must_use]
+    pub fn frozen(&self) -> Option<&str> {
+        self.frozen.get().map(String::as_str)
+    }
+
+    /// The signed note that covers every log, if anything was signed yet.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Arc<str>> {
+        self.publisher.note()
+    }
+
+    /// Stops signing for good; an operator must look at it.
+    fn freeze(&self, why: impl Into<String>) {
+        let why = why.into();
+        tracing::error!(why, "the audit log is frozen");
+        metrics::gauge!("tenantry_audit_frozen").set(1.0);
+        // The first reason stands.
+        let _ = self.frozen.set(why);
+    }
+
+    /// Integrates, signs, and retries what waits, until the task is dropped.
+    pub async fn tend(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(self.config.epoch_every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.turn().await;
+        }
+    }
+
+    /// One round: sampled refusals are recorded, what waits is tried again, what
+    /// was appended is integrated and signed.
+    pub async fn turn(self: &Arc<Self>) {
+        self.record_refusals().await;
+        if self.frozen().is_none() {
+            self.retry_spooled().await;
+            self.integrate().await;
+        }
+    }
+}
+
+fn open_spool(path: &Path) -> Result<Arc<Spool>, OpenAuditError> {
+    Spool::open(path).map_err(|error| OpenAuditError::Spool(path.to_owned(), error))
+}

@@ -1,0 +1,221 @@
+//! The recorder that `identity` and its routes speak to.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use identity::{Conclusion, Deed, Pending, Place, Recorded, Recorder, TenantId, UserId};
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+
+use super::{Audit, LogId, target};
+use crate::{Actor, DatasetEvent, Label, Outcome, Phase, Seq, Training};
+
+/// Records deeds in the audit log.
+#[derive(Clone)]
+pub struct AuditRecorder(Arc<Audit>);
+
+impl AuditRecorder {
+    /// A recorder that writes to `audit`.
+    #[must_use]
+    pub fn new(audit: Arc<Audit>) -> Self {
+        Self(audit)
+    }
+
+    async fn write(&self, event: DatasetEvent) -> Recorded {
+        match self.0.record(event).await {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                metrics::counter!("tenantry_audit_lost_total").increment(1);
+                tracing::error!(%error, "a deed cannot be recorded");
+                Recorded::Degraded { why: "unrecordable" }
+            }
+        }
+    }
+}
+
+impl Audit {
+    /// Whether what an actor did may be used for training.
+    pub(super) async fn training_of(&self, tenant: &TenantId, actor: &Actor) -> Training {
+        match actor {
+            Actor::User { id, .. } => self.training.training(tenant, id).await,
+            Actor::System(_) | Actor::Anonymous => denied("nobody"),
+        }
+    }
+
+    fn draft(&self, deed: &Deed<'_>, phase: Phase) -> DatasetEvent {
+        let place = Where::of(&deed.place);
+        DatasetEvent {
+            tenant: place.log.tenant,
+            env: place.log.env,
+            project: place.project,
+            time: self.clock.now(),
+            actor: place.actor,
+            action: label(deed.action, "unknown"),
+            target: target::of_path(deed.target),
+            phase,
+            request_id: deed.ids.request_id.clone(),
+            traceparent: Some(deed.ids.traceparent.clone()),
+            training: denied("unasked"),
+            idempotency: None,
+            repeated: 1,
+            metadata: Map::from_iter([("method".to_owned(), Value::from(deed.method))]),
+            personal: Vec::new(),
+        }
+    }
+
+    async fn event(&self, deed: &Deed<'_>, phase: Phase) -> DatasetEvent {
+        let mut event = self.draft(deed, phase);
+        event.training = self.training_of(&event.tenant, &event.actor).await;
+        event
+    }
+}
+
+/// Where a deed is recorded, and who did it.
+struct Where {
+    log: LogId,
+    project: Option<identity::ProjectId>,
+    actor: Actor,
+}
+
+impl Where {
+    fn of(place: &Place<'_>) -> Self {
+        match place {
+            Place::Tenant(seat) => Self {
+                log: LogId {
+                    tenant: seat.tenant().clone(),
+                    env: seat.env(),
+                },
+                project: seat.project().cloned(),
+                actor: Actor::User {
+                    id: seat.user().clone(),
+                    role: Some(seat.role()),
+                },
+            },
+            Place::System { user } => Self {
+                log: LogId::system(),
+                project: None,
+                actor: user.map_or(Actor::Anonymous, by),
+            },
+        }
+    }
+}
+
+fn by(user: &UserId) -> Actor {
+    Actor::User {
+        id: user.clone(),
+        role: None,
+    }
+}
+
+fn denied(source: &'static str) -> Training {
+    Training {
+        allowed: false,
+        source: source.into(),
+        version: 0,
+    }
+}
+
+/// Actions and codes are constants of the program; `instead` is for one that is no label.
+fn label(text: &str, instead: &'static str) -> Label {
+    text.parse().unwrap_or_else(|_| Label::from_static(instead))
+}
+
+fn outcome(outcome: identity::Outcome) -> Outcome {
+    match outcome {
+        identity::Outcome::Done => Outcome::Done,
+        identity::Outcome::Refused(code) => Outcome::Refused(label(code, "unknown")),
+        identity::Outcome::Failed(code) => Outcome::Failed(label(code, "unknown")),
+    }
+}
+
+/// Adds what is known at the end: who it was, what was made, and remarks.
+fn conclude(event: &mut DatasetEvent, conclusion: &Conclusion<'_>) {
+    if let (Actor::Anonymous, Some(user)) = (&event.actor, conclusion.remarks.user()) {
+        event.actor = by(user);
+    }
+    if let Some(created) = conclusion.created.and_then(target::of_path) {
+        event.target = Some(created);
+    }
+    for (name, value) in conclusion.remarks.details() {
+        let value = Value::from(value.as_str());
+        event.metadata.insert((*name).to_owned(), value);
+    }
+}
+
+#[async_trait]
+impl Recorder for AuditRecorder {
+    async fn intend(&self, deed: &Deed<'_>) -> Box<dyn Pending> {
+        let event = self.0.event(deed, Phase::Intent).await;
+        let recorded = self.write(event.clone()).await;
+        let intent = match recorded {
+            Recorded::Durable { seq } => Seq::try_from(seq).ok(),
+            Recorded::Degraded { .. } => None,
+        };
+        Box::new(PendingDeed {
+            recorder: self.clone(),
+            event: Some(event),
+            intent,
+            runtime: Handle::current(),
+        })
+    }
+
+    async fn note(&self, deed: &Deed<'_>, conclusion: Conclusion<'_>) -> Recorded {
+        let mut event = self.0.event(deed, Phase::Event(outcome(conclusion.outcome))).await;
+        conclude(&mut event, &conclusion);
+        self.write(event).await
+    }
+
+    fn refused(&self, deed: &Deed<'_>, code: &'static str) {
+        let phase = Phase::Event(outcome(identity::Outcome::Refused(code)));
+        self.0.refusals.count(self.0.draft(deed, phase));
+    }
+}
+
+/// An intent on record, whose outcome is not.
+struct PendingDeed {
+    recorder: AuditRecorder,
+    /// Taken when the outcome is written.
+    event: Option<DatasetEvent>,
+    /// `None` when the intent is not in the log yet.
+    intent: Option<Seq>,
+    runtime: Handle,
+}
+
+impl PendingDeed {
+    fn outcome(&mut self, outcome: Outcome) -> Option<DatasetEvent> {
+        let mut event = self.event.take()?;
+        event.time = self.recorder.0.clock.now();
+        event.phase = match self.intent {
+            Some(intent) => Phase::Outcome { intent, outcome },
+            None => Phase::Event(outcome),
+        };
+        Some(event)
+    }
+}
+
+#[async_trait]
+impl Pending for PendingDeed {
+    async fn conclude(mut self: Box<Self>, conclusion: Conclusion<'_>) -> Recorded {
+        let Some(mut event) = self.outcome(outcome(conclusion.outcome)) else {
+            return Recorded::Degraded { why: "concluded" };
+        };
+        conclude(&mut event, &conclusion);
+        let recorded = self.recorder.write(event).await;
+        match self.intent {
+            Some(_) => recorded,
+            None => Recorded::Degraded { why: "intent" },
+        }
+    }
+}
+
+impl Drop for PendingDeed {
+    fn drop(&mut self) {
+        if let Some(event) = self.outcome(Outcome::Unknown) {
+            let recorder = self.recorder.clone();
+            self.runtime.spawn(async move {
+                // There is nobody left to be told.
+                let _ = recorder.write(event).await;
+            });
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The keys of subjects: made when first needed, destroyed by erasure.
+//!
+//! A subject may have several keys. Each is stored under its own id, where a
+//! reader looks, and below its subject, where erasure looks.
+//!
+//! **Invariant:** a key that sealed a record is stored before the record is, or
+//! travels with it in the spool.
+
+use std::{collections::BTreeSet, collections::HashMap, sync::Arc};
+
+use identity::{Entropy, TenantId, UserId};
+use quick_cache::sync::Cache;
+use store::{Batch, CommitError, Documents, Listing, StoreError};
+
+use super::{layout::Layout, wrap::WrappingKey};
+use crate::seal::{KeyId, SubjectKey, SubjectKeys};
+
+/// Keys that are remembered.
+const KEYS_MAX: usize = 64 * 1024;
+/// Keys of one subject that one step of an erasure destroys.
+const ERASED_MAX: usize = 100;
+
+/// A key that is not stored yet, because the store did not answer.
+#[derive(Clone)]
+pub(super) struct Provisional {
+    pub(super) subject: UserId,
+    pub(super) key: KeyId,
+    pub(super) wrapped: Vec<u8>,
+}
+
+pub(super) struct Subjects {
+    documents: Arc<dyn Documents>,
+    layout: Layout,
+    entropy: Arc<dyn Entropy>,
+    wrapping: WrappingKey,
+    by_subject: Cache<(TenantId, UserId), Arc<SubjectKey>>,
+    by_id: Cache<(TenantId, KeyId), Arc<SubjectKey>>,
+}
+
+impl Subjects {
+    pub(super) fn new(
+        documents: Arc<dyn Documents>,
+        layout: Layout,
+        entropy: Arc<dyn Entropy>,
+        wrapping: WrappingKey,
+    ) -> Self {
+        Self {
+            documents,
+            layout,
+            entropy,
+            wrapping,
+            by_subject: Cache::new(KEYS_MAX),
+            by_id: Cache::new(KEYS_MAX),
+        }
+    }
+
+    /// A key for each of `subjects`. Where the store does not answer, the key is
+    /// new and comes with what the spool must keep of it.
+    pub(super) async fn sealing(
+        &self,
+        tenant: &TenantId,
+        subjects: BTreeSet<&UserId>,
+    ) -> (SubjectKeys, Vec<Provisional>) {
+        let mut keys = SubjectKeys::new();
+        let mut provisional = Vec::new();
+        for subject in subjects {
+            let remembered = self.by_subject.get(&(tenant.clone(), subject.clone()));
+            let key = match remembered {
+                Some(key) => Some(key),
+                None => match self.find_or_make(tenant, subject).await {
+                    Ok(key) => key,
+                    Err(error) => {
+                        tracing::warn!(%error, "a subject's key is not stored yet");
+                        self.make(tenant, subject).map(|(key, made)| {
+                            provisional.push(made);
+                            key
+                        })
+                    }
+                },
+            };
+            if let Some(key) = key {
+                keys.insert(subject.clone(), key);
+            }
+        }
+        (keys, provisional)
+    }
+
+    async fn find_or_make(
+        &self,
+        tenant: &TenantId,
+        subject: &UserId,
+    ) -> Result<Option<Arc<SubjectKey>>, StoreError> {
+        let key = match self.find(tenant, subject).await? {
+            Some(key) => key,
+            None => {
+                let Some((key, made)) = self.make(tenant, subject) else {
+                    return Ok(None);
+                };
+                self.store(tenant, &[made]).await?;
+                key
+            }
+        };
+        let place = (tenant.clone(), subject.clone());
+        self.by_subject.insert(place, Arc::clone(&key));
+        Ok(Some(key))
+    }
+
+    async fn find(
+        &self,
+        tenant: &TenantId,
+        subject: &UserId,
+    ) -> Result<Option<Arc<SubjectKey>>, StoreError> {
+        let first = self.stored(tenant, subject, 1).await?;
+        Ok(first
+            .first()
+            .and_then(|(_, wrapped)| self.wrapping.unwrap(tenant, wrapped).ok())
+            .map(Arc::new))
+    }
+
+    fn make(&self, tenant: &TenantId, subject: &UserId) -> Option<(Arc<SubjectKey>, Provisional)> {
+        let key = SubjectKey::generate(&*self.entropy);
+        let made = Provisional {
+            subject: subject.clone(),
+            key: key.id(),
+            wrapped: self.wrapping.wrap(tenant, &key, &*self.entropy)?,
+        };
+        Some((Arc::new(key), made))
+    }
+
+    /// Stores keys; storing one again changes nothing.
+    pub(super) async fn store(
+        &self,
+        tenant: &TenantId,
+        keys: &[Provisional],
+    ) -> Result<(), StoreError> {
+        let batch = keys.iter().fold(Batch::new(), |batch, made| {
+            let below_subject = self.layout.subject_key(tenant, &made.subject, made.key);
+            batch
+                .put(&below_subject, made.wrapped.clone())
+                .put(&self.layout.key(tenant, made.key), made.wrapped.clone())
+        });
+        match self.documents.commit(batch).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Store(error)) => Err(error),
+            Err(CommitError::Conflict(key)) => Err(StoreError::Corrupt(key.id)),
+        }
+    }
+
+    /// The keys with these ids, as far as they were not destroyed.
+    pub(super) async fn opening(
+        &self,
+        tenant: &TenantId,
+        ids: impl IntoIterator<Item = KeyId>,
+    ) -> Result<HashMap<KeyId, Arc<SubjectKey>>, StoreError> {
+        let mut keys = HashMap::new();
+        for id in ids {
+            if let Some(key) = self.key(tenant, id).await? {
+                keys.insert(id, key);
+            }
+        }
+        Ok(keys)
+    }
+
+    async fn key(
+        &self,
+        tenant: &TenantId,
+        id: KeyId,
+    ) -> Result<Option<Arc<SubjectKey>>, StoreError> {
+        if let Some(key) = self.by_id.get(&(tenant.clone(), id)) {
+            return Ok(Some(key));
+        }
+        let place = self.layout.key(tenant, id);
+        let Some(stored) = self.documents.get(&place).await? else {
+            return Ok(None);
+        };
+        let key = self.wrapping.unwrap(tenant, &stored.value);
+        let key = Arc::new(key.map_err(|error| StoreError::Corrupt(error.to_string()))?);
+        self.by_id.insert((tenant.clone(), id), Arc::clone(&key));
+        // An erasure in between has not seen what was just remembered.
+        if self.documents.get(&place).await?.is_none() {
+            self.by_id.remove(&(tenant.clone(), id));
+            return Ok(None);
+        }
+        Ok(Some(key))
+    }
+
+    /// Destroys all keys of `subject`; says how many there were.
+    ///
+    /// What they sealed can be read by nobody from then on.
+    pub(super) async fn erase(
+        &self,
+        tenant: &TenantId,
+        subject: &UserId,
+    ) -> Result<usize, StoreError> {
+        let mut destroyed = 0;
+        loop {
+            let keys = self.stored(tenant, subject, ERASED_MAX).await?;
+            let batch = keys.iter().fold(Batch::new(), |batch, (key, _)| {
+                batch
+                    .delete(&self.layout.subject_key(tenant, subject, *key))
+                    .delete(&self.layout.key(tenant, *key))
+            });
+            if keys.is_empty() {
+                return Ok(destroyed);
+            }
+            match self.documents.commit(batch).await {
+                Ok(_) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+                Err(CommitError::Conflict(key)) => return Err(StoreError::Corrupt(key.id)),
+            }
+            self.by_subject.remove(&(tenant.clone(), subject.clone()));
+            for (key, _) in &keys {
+                self.by_id.remove(&(tenant.clone(), *key));
+            }
+            destroyed += keys.len();
+        }
+    }
+
+    async fn stored(
+        &self,
+        tenant: &TenantId,
+        subject: &UserId,
+        limit: usize,
+    ) -> Result<Vec<(KeyId, bytes::Bytes)>, StoreError> {
+        let listing = Listing {
+            prefix: Layout::subject_prefix(subject),
+            after: None,
+            limit,
+        };
+        let rows = self.documents.list(&self.layout.subjects(tenant), &listing);
+        let rows = rows.await?.into_iter();
+        rows.map(|row| {
+            let id = row.value.first_chunk().copied().map(KeyId);
+            let id = id.ok_or_else(|| StoreError::Corrupt(row.id.clone()))?;
+            Ok((id, row.value))
+        })
+        .collect()
+    }
+}
