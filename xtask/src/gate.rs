@@ -62,6 +62,7 @@ const LANE_B: &[Member] = &[
     module("server", "test(/^removal::/)"),
     module("server", "test(/^outside::/)"),
     module("server", "test(/^manifest::/)"),
+    module("server", "test(/^prefs::/)"),
     member("audit"),
     member("flags"),
     member("privacy"),

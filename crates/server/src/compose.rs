@@ -16,10 +16,11 @@ use control::{
 };
 use engine_embedded::{Embedded, Health};
 use identity::{
-    Clock, Entropy, Guard, SystemAuthority, TicketOffice, Tokens,
+    Clock, Entropy, Guard, Recording, SystemAuthority, TicketOffice, Tokens,
     http::{DuplicateRoute, Mounted, Routes},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
+use privacy::{TrainPrefs, TrainPrefsDeps};
 use realtime::{Realtime, RealtimeDeps, Tickets};
 
 use crate::{
@@ -34,11 +35,12 @@ use crate::{
 /// The one backend of this server so far.
 const EMBEDDED: &str = "embedded";
 /// The resources that the mounted routes need; each has a row in the routing registry.
-pub const REQUIRED_KINDS: [&str; 4] = [
+pub const REQUIRED_KINDS: [&str; 5] = [
     "chat_bus",
     "rate_limit",
     "realtime_registry",
     "stream_tickets",
+    "train_prefs",
 ];
 
 /// A server that is ready to listen.
@@ -57,22 +59,24 @@ pub struct Composed {
     pub draining: Arc<AtomicBool>,
     guard: Data<Guard>,
     realtime: Data<Realtime>,
+    train_prefs: Data<TrainPrefs>,
     readiness: Data<Readiness>,
     description: Data<ApiDescription>,
     routes: Mounted,
     engine: Embedded,
 }
 
-/// All routes of the server.
+/// All routes of the server, which record what is done through them with `recording`.
 ///
 /// # Errors
 /// [`DuplicateRoute`] when two handlers would answer the same request.
-pub fn mounted() -> Result<Mounted, DuplicateRoute> {
+pub fn mounted(recording: Recording) -> Result<Mounted, DuplicateRoute> {
     let mut routes = Routes::new();
     web::system_routes(&mut routes);
     control::routes(&mut routes);
+    privacy::routes(&mut routes);
     realtime::routes(&mut routes);
-    routes.build()
+    routes.build(recording)
 }
 
 /// The `OpenAPI` description of [`mounted`].
@@ -149,7 +153,13 @@ impl Foundation {
         })?)
     }
 
-    fn realtime(&self, config: &Config, guard: Arc<Guard>, tickets: Arc<Tickets>) -> Arc<Realtime> {
+    fn realtime(
+        &self,
+        config: &Config,
+        guard: Arc<Guard>,
+        tickets: Arc<Tickets>,
+        recording: Recording,
+    ) -> Arc<Realtime> {
         Realtime::new(RealtimeDeps {
             documents: self.engine.documents(),
             log: self.engine.events(),
@@ -158,7 +168,17 @@ impl Foundation {
             guard,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
+            recording,
             config: config.realtime.settings(config.public_url.clone()),
+        })
+    }
+
+    fn train_prefs(&self, control: &Control) -> TrainPrefs {
+        TrainPrefs::new(TrainPrefsDeps {
+            documents: self.engine.documents(),
+            directory: control.directory(),
+            clock: Arc::clone(&self.clock),
+            authority: self.authority,
         })
     }
 
@@ -255,7 +275,12 @@ impl Composed {
             Arc::clone(&foundation.clock),
         );
         let guard = Arc::new(guard.with_tickets(office));
-        let realtime = foundation.realtime(config, Arc::clone(&guard), tickets);
+        let recording = Recording::Nothing {
+            reason: "this version of the server has no audit log",
+        };
+        let realtime =
+            foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
+        let train_prefs = foundation.train_prefs(&control);
         let draining = Arc::new(AtomicBool::new(false));
         let probes = vec![probe(&foundation.engine)];
         let Foundation {
@@ -279,8 +304,9 @@ impl Composed {
             draining,
             guard: Data::from(guard),
             realtime: Data::from(realtime),
+            train_prefs: Data::new(train_prefs),
             description: Data::new(ApiDescription::collect()),
-            routes: mounted()?,
+            routes: mounted(recording)?,
         })
     }
 
@@ -289,6 +315,7 @@ impl Composed {
         app.app_data(self.guard.clone())
             .app_data(Data::from(Arc::clone(&self.control)))
             .app_data(self.realtime.clone())
+            .app_data(self.train_prefs.clone())
             .app_data(self.readiness.clone())
             .app_data(self.description.clone())
             .app_data(Data::new(self.prometheus.clone()));

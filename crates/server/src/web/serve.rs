@@ -127,10 +127,13 @@ fn cors(origins: &[String]) -> Cors {
         .expose_headers([
             "etag",
             "link",
+            "location",
             "ratelimit",
             "ratelimit-policy",
             "retry-after",
             "traceparent",
+            "x-audit-seq",
+            "x-audit-status",
             "x-request-id",
         ])
         .max_age(3600)

@@ -12,12 +12,14 @@ use utoipa::OpenApi;
 pub(crate) struct Monitoring;
 impl PublicReason for Monitoring {
     const REASON: &'static str = "monitors ask without an account; the answer names no tenant";
+    const ACTION: &'static str = "system.monitor";
 }
 
 /// A description of the API is the same for everyone.
 pub(crate) struct Description;
 impl PublicReason for Description {
     const REASON: &'static str = "the description of the API is the same for everyone";
+    const ACTION: &'static str = "system.describe";
 }
 
 /// One backend, and how to ask whether it serves.
@@ -55,6 +57,7 @@ impl ApiDescription {
     pub(crate) fn collect() -> Self {
         let mut api = SystemApi::openapi();
         api.merge(control::openapi());
+        api.merge(privacy::openapi());
         api.merge(realtime::openapi());
         api.info.version = env!("CARGO_PKG_VERSION").to_owned();
         Self(api.to_pretty_json().unwrap_or_default())

@@ -15,6 +15,7 @@ mod cursors;
 mod lifecycle;
 mod manifest;
 mod outside;
+mod prefs;
 mod process;
 mod recipes;
 mod refusals;

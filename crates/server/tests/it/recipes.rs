@@ -28,6 +28,7 @@ pub(crate) struct Victim {
     pub(crate) attacker_token: String,
     pub(crate) attacker_project: String,
     pub(crate) viewer_token: String,
+    viewer_id: String,
     pub(crate) former_token: String,
     pub(crate) expired_token: String,
     pub(crate) bound_elsewhere_token: String,
@@ -205,6 +206,7 @@ impl Victim {
             attacker_token: token(&attacker),
             attacker_project: attacker["project"]["id"].as_str().unwrap().to_owned(),
             viewer_token: token(&viewer),
+            viewer_id: viewer["user"]["id"].as_str().unwrap().to_owned(),
             former_token: token(&former),
             bootstrap_key: server.facts.bootstrap_key.clone(),
             owner: asks,
@@ -221,6 +223,8 @@ impl Victim {
             "/control/apps",
             "/chat/threads",
             "/chat/threads/th_victim/messages",
+            "/privacy/train-prefs",
+            &format!("/privacy/train-prefs/users/{}", self.viewer_id),
         ] {
             state.push(succeed(server, &self.owner, Request::new("GET", path)).await);
         }
@@ -295,6 +299,7 @@ pub(crate) async fn recipe(server: &Server, victim: &Victim, entry: &ManifestEnt
         "members" => member_recipe(server, victim, entry).await,
         "projects" | "surfaces" | "apps" => named_recipe(server, victim, entry, area).await,
         "tenants" | "modes" | "routes" => operator_recipe(server, victim, entry, area).await,
+        "train-prefs" => train_prefs_recipe(victim, entry),
         _ => panic!("no recipe for {entry}: add one, so that the route is attacked"),
     }
 }
@@ -319,6 +324,27 @@ fn realtime_recipe(victim: &Victim, entry: &ManifestEntry) -> Recipe {
     };
     Recipe {
         caller: victim.owner.clone(),
+        request,
+        success,
+    }
+}
+
+fn train_prefs_recipe(victim: &Victim, entry: &ManifestEntry) -> Recipe {
+    let of_system = entry.path.ends_with("/system");
+    let caller = if of_system {
+        &victim.operator
+    } else {
+        &victim.owner
+    };
+    let path = entry.path.replace("{user_id}", &victim.viewer_id);
+    let request = Request::new(entry.method.as_str(), path);
+    let (request, success): (_, &[u16]) = match entry.method.as_str() {
+        "PUT" => (request.json(&json!({"training": "allow"})), &[200]),
+        "DELETE" => (request, &[204]),
+        _ => (request, &[200]),
+    };
+    Recipe {
+        caller: caller.clone(),
         request,
         success,
     }

@@ -10,15 +10,14 @@ use identity::{
 };
 
 use crate::{
+    manifest::manifest,
     client::{Caller, Reply, Request, send},
     process::Server,
     recipes::{CANARY, Recipe, Victim, is_about_an_object, recipe},
 };
 
 fn tenant_routes() -> Vec<ManifestEntry> {
-    let manifest = tenantry_server::compose::mounted()
-        .expect("routes mount")
-        .manifest();
+    let manifest = manifest();
     manifest
         .entries()
         .iter()
