@@ -17,7 +17,7 @@ use tenantry_privacy::{FRESH_MAX, Precondition, Source, TrainPrefs, Training};
 use testkit::MemoryDocuments;
 use tokio::sync::{Mutex, Notify};
 
-use super::node::{Allow, Deny, Node, over, told};
+use super::node::{Allow, Deny, Node, id, over, told};
 
 const ANY: &Precondition = &Precondition::Any;
 
@@ -163,6 +163,34 @@ async fn a_read_that_began_before_a_denial_does_not_bring_the_permission_back() 
     assert_eq!(reader.await.unwrap().training, Allow);
     let after = prefs.effective(&owner, false).await;
     assert_eq!(told(after), (Deny, Source::User));
+}
+
+#[tokio::test]
+async fn of_two_words_that_cross_neither_is_lost() {
+    let node = Node::new();
+    let slow = Slow::new(&node);
+    let prefs = over(&node.world, slow.clone());
+    let owner = Arc::new(node.at_a("u_owner", Role::Owner).await);
+    let ada = node.at_a("u_ada", Role::Member).await;
+    // First over a record that is not there yet, then over one that is.
+    for version in [2, 4] {
+        let held = slow.hold("u_ada").await;
+        let admins = {
+            let (prefs, owner) = (prefs.clone(), owner.clone());
+            tokio::spawn(async move {
+                let of_ada = prefs.subject(&owner, &id("u_ada")).await.unwrap();
+                prefs.set_user(&of_ada, Allow, ANY).await.unwrap()
+            })
+        };
+        held.reached.notified().await;
+        say(&prefs, &ada, Deny).await;
+        held.release.notify_one();
+        let summed = admins.await.unwrap();
+        assert_eq!(summed.version, version);
+        assert_eq!(summed.said.unwrap().training, Deny);
+        let levels = prefs.levels(&ada, ada.user()).await;
+        assert_eq!(levels.user, Some(summed));
+    }
 }
 
 #[tokio::test]
