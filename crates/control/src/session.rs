@@ -57,6 +57,8 @@ pub(crate) struct StoredSession {
 /// An access token and the refresh token with which to get the next.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenPair {
+    /// Whose tokens they are.
+    pub user: UserId,
     /// Bearer token, a JWT.
     pub access_token: String,
     /// Good for one refresh.
@@ -243,6 +245,7 @@ impl Sessions {
         let access_token =
             minted.map_err(|error| ControlError::Internal(format!("minting: {error}")))?;
         Ok(TokenPair {
+            user: user.clone(),
             access_token,
             refresh_token,
             expires_in: self.access_ttl,

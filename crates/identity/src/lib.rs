@@ -46,7 +46,7 @@ pub use record::{
     Recorder, Recording, Remarks,
 };
 pub use refusal::{ContextName, Refusal};
-pub use role::{Action, InvalidRole, Realm, Role};
+pub use role::{AccountAction, Action, InvalidRole, Realm, Role};
 pub use scope::{AuthContext, RequestContext, Scope, SystemAuthority};
 pub use token::{
     AudienceRule, DuplicateIssuer, Grant, JWKS_BYTES_MAX, JwksCache, JwksSource, KEY_BYTES_MIN,

@@ -70,7 +70,7 @@ pub struct Deed<'a> {
 pub enum Outcome {
     /// It was done.
     Done,
-    /// The caller was refused, with this stable code; nothing was changed.
+    /// The caller was refused, with this stable code; what they asked for was not done.
     Refused(&'static str),
     /// The caller was told of a fault, with this stable code; whether something
     /// was changed is not known.
@@ -79,7 +79,7 @@ pub enum Outcome {
 
 /// What a handler adds to the record of its deed; empty by default.
 ///
-/// Over HTTP a handler puts it among the extensions of its response.
+/// Over HTTP a handler adds it to its response with `http::remarked`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remarks {
     user: Option<UserId>,
@@ -146,22 +146,6 @@ pub enum Recorded {
         why: &'static str,
     },
 }
-
-impl Recorded {
-    /// The response header that tells the caller, in lower case, and its value.
-    #[must_use]
-    pub fn header(self) -> (&'static str, SmolStr) {
-        match self {
-            Self::Durable { seq } => (AUDIT_SEQ, seq.to_smolstr()),
-            Self::Degraded { .. } => (AUDIT_STATUS, SmolStr::new_static("degraded")),
-        }
-    }
-}
-
-/// `X-Audit-Seq`: where the record of a mutation is.
-pub(crate) const AUDIT_SEQ: &str = "x-audit-seq";
-/// `X-Audit-Status`: `degraded`, when the record is not durable where it belongs.
-pub(crate) const AUDIT_STATUS: &str = "x-audit-status";
 
 /// Keeps a durable record of deeds.
 ///
@@ -297,14 +281,5 @@ mod tests {
         assert_eq!(remarks.details().len(), DETAILS_MAX);
         assert_eq!(remarks.details()[0], ("role", "admin".into()));
         assert_eq!(remarks.details()[1], ("text", "too_long".into()));
-    }
-
-    #[test]
-    fn a_record_is_told_in_one_header() {
-        assert_eq!(
-            Recorded::Durable { seq: 42 }.header(),
-            ("x-audit-seq", "42".into())
-        );
-        assert_eq!(LATE.header(), ("x-audit-status", "degraded".into()));
     }
 }

@@ -73,6 +73,34 @@ pub trait Action: Send + Sync + 'static {
     const ROLE: Role;
     /// Where it may be done.
     const REALM: Realm = Realm::Tenant;
+    /// Whether one event after the deed is its whole record.
+    ///
+    /// By default an intent is made durable before the deed as well. Without it a
+    /// crash between deed and record leaves none, so this is for deeds that
+    /// are themselves durable events that name who, what and the request.
+    const OUTCOME_ONLY: bool = false;
+}
+
+/// Something that who has signed in does to their own account, in no tenant.
+///
+/// Declare one with [`account_action!`](crate::account_action).
+pub trait AccountAction: 'static {
+    /// Dotted name, such as `auth.logout`; it appears in audit records.
+    const NAME: &'static str;
+}
+
+/// Declares an [`AccountAction`](crate::AccountAction): `account_action!(LogOut, "auth.logout");`.
+#[macro_export]
+macro_rules! account_action {
+    ($(#[$doc:meta])* $name:ident, $text:literal) => {
+        $(#[$doc])*
+        #[doc = concat!("The action `", $text, "`.")]
+        #[derive(Debug)]
+        pub enum $name {}
+        impl $crate::AccountAction for $name {
+            const NAME: &'static str = $text;
+        }
+    };
 }
 
 /// Declares an [`Action`](crate::Action): `action!(PostMessage, "chat.message.post", Member);`,

@@ -40,6 +40,7 @@ mod meters;
 mod openapi;
 mod presence;
 mod publish;
+mod record;
 mod registry;
 #[cfg(feature = "http")]
 mod routes;

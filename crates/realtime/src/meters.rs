@@ -13,6 +13,16 @@ pub(crate) enum Transport {
     Ws,
 }
 
+impl Transport {
+    /// Its name, in labels and paths.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sse => "sse",
+            Self::Ws => "ws",
+        }
+    }
+}
+
 /// Handles of one transport's figures.
 pub(crate) struct TransportMeters {
     pub(crate) connections: Gauge,
@@ -23,8 +33,8 @@ pub(crate) struct TransportMeters {
 }
 
 impl TransportMeters {
-    fn new(transport: &'static str) -> Self {
-        let labels = [("rail", "chat"), ("transport", transport)];
+    fn new(transport: Transport) -> Self {
+        let labels = [("rail", "chat"), ("transport", transport.as_str())];
         Self {
             connections: gauge!("tenantry_realtime_connections", &labels),
             deliveries: counter!("tenantry_realtime_deliveries_total", &labels),
@@ -51,8 +61,8 @@ pub(crate) struct Meters {
 impl Meters {
     pub(crate) fn new() -> Self {
         Self {
-            sse: TransportMeters::new("sse"),
-            ws: TransportMeters::new("ws"),
+            sse: TransportMeters::new(Transport::Sse),
+            ws: TransportMeters::new(Transport::Ws),
             publish_seconds: histogram!("tenantry_realtime_publish_seconds", "rail" => "chat"),
         }
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use identity::{Clock, Entropy, Guard, Scope};
+use identity::{Clock, Entropy, Guard, Recorded, Recording, Scope};
 use parking_lot::Mutex;
 use store::{Appended, Bounds, Cursor, Documents, EventLog, Read, Throttle};
 
@@ -18,6 +18,7 @@ use crate::{
     limits::{Connection, Limits},
     meters::{Meters, Transport},
     publish::Publisher,
+    record::Opened,
     watch::Watch,
 };
 
@@ -37,6 +38,8 @@ pub struct RealtimeDeps {
     pub clock: Arc<dyn Clock>,
     /// Makes ids and jitter.
     pub entropy: Arc<dyn Entropy>,
+    /// Where streams and messages are recorded.
+    pub recording: Recording,
     /// Settings.
     pub config: RealtimeConfig,
 }
@@ -48,6 +51,7 @@ pub struct Realtime {
     pub(crate) guard: Arc<Guard>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) config: RealtimeConfig,
+    pub(crate) recording: Recording,
     pub(crate) meters: Arc<Meters>,
     pub(crate) publisher: Publisher,
     log: Arc<dyn EventLog>,
@@ -64,6 +68,14 @@ pub(crate) struct History {
     pub(crate) gap: Option<store::GapReason>,
 }
 
+/// A stream that was opened.
+pub(crate) struct OpenedStream {
+    pub(crate) watch: Watch,
+    pub(crate) subscription: Subscription,
+    /// The record of that; `None` where nothing is recorded.
+    pub(crate) recorded: Option<Recorded>,
+}
+
 impl Realtime {
     /// A service over `deps`.
     #[must_use]
@@ -76,6 +88,7 @@ impl Realtime {
             guard,
             clock,
             entropy,
+            recording,
             config,
         } = deps;
         let meters = Arc::new(Meters::new());
@@ -94,6 +107,7 @@ impl Realtime {
             guard,
             entropy,
             config,
+            recording,
             meters,
             publisher,
             log,
@@ -109,11 +123,24 @@ impl Realtime {
         &self.registry
     }
 
-    /// Publishes a message; durable when this returns.
+    /// Publishes a message, and records it; durable when this returns.
     ///
     /// # Errors
     /// [`RealtimeError::Throttled`], [`RealtimeError::IdempotencyConflict`], [`RealtimeError::Store`].
     pub async fn publish(
+        &self,
+        scope: &Scope,
+        route: &RouteKey,
+        message: &Message,
+    ) -> Result<Appended, RealtimeError> {
+        let answer = self.post(scope, route, message).await;
+        // A degraded record is logged; there is nobody else here to tell.
+        let _ = self.record_post(scope, route, &answer).await;
+        answer
+    }
+
+    /// Publishes a message that its route records.
+    pub(crate) async fn post(
         &self,
         scope: &Scope,
         route: &RouteKey,
@@ -155,11 +182,18 @@ impl Realtime {
         route: &RouteKey,
         from: From,
         transport: Transport,
-    ) -> Result<(Watch, Subscription), RealtimeError> {
+    ) -> Result<OpenedStream, RealtimeError> {
         let connection = self.connect(&scope)?;
         let subscription = self.hub.subscribe(route.stream(), from, transport).await?;
-        let watch = Watch::new(self.clone(), scope, connection, transport);
-        Ok((watch, subscription))
+        let recording = self.recording.clone();
+        let opened = Opened::new(recording, route, transport, connection);
+        let watch = Watch::new(self.clone(), scope, opened, transport);
+        let recorded = watch.record_opening().await;
+        Ok(OpenedStream {
+            watch,
+            subscription,
+            recorded,
+        })
     }
 
     fn connect(&self, scope: &Scope) -> Result<Connection, RealtimeError> {

@@ -18,10 +18,13 @@ use actix_web::{
     http::header,
 };
 use bytes::Bytes;
+use identity::http::record_header;
 
 use crate::{
     hub::{Delivery, Subscription},
     meters::Transport,
+    record::Reason,
+    service::OpenedStream,
     watch::{End, Tick, Watch},
     wire::GapNotice,
 };
@@ -29,8 +32,17 @@ use crate::{
 const HEARTBEAT: Bytes = Bytes::from_static(b": \n\n");
 
 /// The response that carries a stream.
-pub(crate) fn respond(watch: Watch, subscription: Subscription, live: bool) -> HttpResponse {
-    HttpResponse::Ok()
+pub(crate) fn respond(stream: OpenedStream, live: bool) -> HttpResponse {
+    let OpenedStream {
+        watch,
+        subscription,
+        recorded,
+    } = stream;
+    let mut response = HttpResponse::Ok();
+    if let Some(recorded) = recorded {
+        response.insert_header(record_header(recorded));
+    }
+    response
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .insert_header(("x-accel-buffering", "no"))
@@ -98,10 +110,12 @@ impl SseBody {
             }
             Delivery::Cut => {
                 meters.cuts.increment(1);
+                self.watch.ends(Reason::Slow);
                 None
             }
             Delivery::Failed(error) => {
                 tracing::warn!(%error, "a stream ends because its log cannot be read");
+                self.watch.ends(Reason::Failed);
                 None
             }
         }

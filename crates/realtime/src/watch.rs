@@ -12,10 +12,15 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use identity::{Action, Refusal, Scope};
+use identity::{Action, Recorded, Refusal, Scope};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{Realtime, actions::OpenStream, limits::Connection, meters::Transport};
+use crate::{
+    Realtime,
+    actions::OpenStream,
+    meters::Transport,
+    record::{Opened, Reason},
+};
 
 /// How long a stream may go on while the directory cannot be asked.
 const UNKNOWN_MAX: Duration = Duration::from_secs(5);
@@ -54,7 +59,8 @@ pub(crate) struct Watch {
     known_at: Instant,
     drain_at: Option<Instant>,
     recheck: Option<BoxFuture<'static, Result<(), Refusal>>>,
-    _connection: Connection,
+    /// There until the watch is dropped.
+    opened: Option<Opened>,
 }
 
 impl Drop for Watch {
@@ -64,6 +70,9 @@ impl Drop for Watch {
             .of(self.transport)
             .connections
             .decrement(1);
+        if let Some(opened) = self.opened.take() {
+            opened.close(self.scope.clone());
+        }
     }
 }
 
@@ -71,7 +80,7 @@ impl Watch {
     pub(crate) fn new(
         realtime: Arc<Realtime>,
         scope: Scope,
-        connection: Connection,
+        opened: Opened,
         transport: Transport,
     ) -> Self {
         let now = Instant::now();
@@ -92,7 +101,22 @@ impl Watch {
             known_at: now,
             drain_at: None,
             recheck: None,
-            _connection: connection,
+            opened: Some(opened),
+        }
+    }
+
+    /// Records that the stream opened; `None` where nothing is recorded.
+    pub(crate) async fn record_opening(&self) -> Option<Recorded> {
+        match &self.opened {
+            Some(opened) => opened.open(&self.scope).await,
+            None => None,
+        }
+    }
+
+    /// Says why the stream ends, for the record; the first reason counts.
+    pub(crate) fn ends(&mut self, reason: Reason) {
+        if let Some(opened) = &mut self.opened {
+            opened.ends(reason);
         }
     }
 
@@ -105,6 +129,14 @@ impl Watch {
 
     /// The next thing to do; wakes at the time of the one after.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Tick> {
+        let tick = self.poll_tick(cx);
+        if let Poll::Ready(Tick::End(end)) = tick {
+            self.ends(end.into());
+        }
+        tick
+    }
+
+    fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Tick> {
         if self.realtime.draining() && self.drain_at.is_none() {
             self.drain_at = Some(Instant::now() + self.realtime.drain_delay());
             self.arm();
@@ -168,8 +200,12 @@ impl Watch {
         }
     }
 
-    fn unknown_for_too_long(&self) -> Option<End> {
-        (self.known_at.elapsed() > UNKNOWN_MAX).then_some(End::Drain)
+    fn unknown_for_too_long(&mut self) -> Option<End> {
+        if self.known_at.elapsed() <= UNKNOWN_MAX {
+            return None;
+        }
+        self.ends(Reason::Unverified);
+        Some(End::Drain)
     }
 
     /// When the client should come back, spread over all clients.

@@ -278,8 +278,7 @@ impl Composed {
         let recording = Recording::Nothing {
             reason: "this version of the server has no audit log",
         };
-        let realtime =
-            foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
+        let realtime = foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
         let train_prefs = foundation.train_prefs(&control);
         let draining = Arc::new(AtomicBool::new(false));
         let probes = vec![probe(&foundation.engine)];

@@ -7,8 +7,8 @@ use actix_web::{
     web::Data,
 };
 use identity::{
-    Problem, RequestContext,
-    http::{Body, Json, Public, PublicReason, Routes, SignedIn},
+    Problem, Remarks, RequestContext,
+    http::{Body, Json, Public, PublicReason, Routes, SignedIn, remarked},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,18 +22,31 @@ use crate::{
 const BOOTSTRAP_KEY: &str = "x-bootstrap-key";
 
 macro_rules! reason {
-    ($name:ident, $why:literal) => {
+    ($name:ident, $action:literal, $why:literal) => {
         pub(super) enum $name {}
         impl PublicReason for $name {
             const REASON: &'static str = $why;
+            const ACTION: &'static str = $action;
         }
     };
 }
 
-reason!(Bootstrapping, "the bootstrap key is its credential");
-reason!(SigningUp, "the caller has no account yet");
-reason!(LoggingIn, "the password is its credential");
-reason!(Refreshing, "the refresh token is its credential");
+/// [`Unlocked`] proves the key, so that an intent is not for strangers to write.
+pub(super) enum Bootstrapping {}
+impl PublicReason for Bootstrapping {
+    const REASON: &'static str = "the bootstrap key is its credential";
+    const ACTION: &'static str = "auth.bootstrap";
+    const OUTCOME_ONLY: bool = false;
+}
+reason!(SigningUp, "auth.signup", "the caller has no account yet");
+reason!(LoggingIn, "auth.login", "the password is its credential");
+reason!(
+    Refreshing,
+    "auth.refresh",
+    "the refresh token is its credential"
+);
+identity::account_action!(LogOut, "auth.logout");
+identity::account_action!(ReadAccount, "auth.account.read");
 
 pub(super) fn mount(routes: &mut Routes) {
     routes.public(Method::POST, "/auth/bootstrap/tenants", bootstrap);
@@ -115,7 +128,10 @@ async fn bootstrap(
     } else {
         StatusCode::OK
     };
-    Ok(HttpResponseBuilder::new(status).json(BootstrapView::from(made)))
+    let remarks = Remarks::default().by(&made.operator.id);
+    let remarks = remarks.with("tenant_id", &made.tenant.id);
+    let response = HttpResponseBuilder::new(status).json(BootstrapView::from(made));
+    Ok(remarked(response, remarks))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -224,7 +240,10 @@ async fn sign_up(
     control: Data<Control>,
 ) -> Result<HttpResponse, Problem> {
     let made = control.accounts().sign_up(&body.0.try_into()?).await?;
-    Ok(tokens(StatusCode::CREATED, &SignupView::from(made)))
+    let remarks = Remarks::default().by(&made.user.id);
+    let remarks = remarks.with("tenant_id", &made.tenant.id);
+    let response = tokens(StatusCode::CREATED, &SignupView::from(made));
+    Ok(remarked(response, remarks))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -279,11 +298,12 @@ async fn log_in(
 ) -> Result<HttpResponse, Problem> {
     let LoginBody { email, password } = body.0;
     let (profile, pair) = control.accounts().log_in(&email, password).await?;
+    let remarks = Remarks::default().by(&pair.user);
     let view = LoginView {
         profile: profile.into(),
         tokens: pair.into(),
     };
-    Ok(tokens(StatusCode::OK, &view))
+    Ok(remarked(tokens(StatusCode::OK, &view), remarks))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -296,11 +316,13 @@ async fn refresh(
     control: Data<Control>,
 ) -> Result<HttpResponse, Problem> {
     let pair = control.sessions().refresh(&body.0.refresh_token).await?;
-    Ok(tokens(StatusCode::OK, &TokensView::from(pair)))
+    let remarks = Remarks::default().by(&pair.user);
+    let response = tokens(StatusCode::OK, &TokensView::from(pair));
+    Ok(remarked(response, remarks))
 }
 
 async fn log_out(
-    SignedIn { account, .. }: SignedIn,
+    SignedIn { account, .. }: SignedIn<LogOut>,
     control: Data<Control>,
 ) -> Result<HttpResponse, Problem> {
     control.sessions().log_out(&account).await?;
@@ -308,7 +330,7 @@ async fn log_out(
 }
 
 async fn me(
-    SignedIn { account, .. }: SignedIn,
+    SignedIn { account, .. }: SignedIn<ReadAccount>,
     control: Data<Control>,
 ) -> Result<HttpResponse, Problem> {
     let profile = control.accounts().profile(&account).await?;

@@ -6,13 +6,13 @@ use actix_web::{
     web::Data,
 };
 use identity::{
-    Problem, Refusal, Role, Scope,
-    http::{Admitted, Json, Object, Query, Routes},
+    Problem, Refusal, Remarks, Role, Scope,
+    http::{Admitted, Json, Object, Query, Routes, remarked},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire::{PageQuery, control_of, found, id_in, listed, precondition, record};
+use super::wire::{PageQuery, control_of, created, found, id_in, listed, precondition, record};
 use crate::{Control, ControlError, Invitee, Member, MemberRef};
 
 identity::action!(ListMembers, "control.member.list", Admin);
@@ -24,9 +24,11 @@ identity::action!(
     RemoveMember, "control.member.remove", Viewer
 );
 
+const LIST: &str = "/control/members";
+
 pub(super) fn mount(routes: &mut Routes) {
-    routes.tenant(Method::GET, "/control/members", list);
-    routes.tenant(Method::POST, "/control/members", add);
+    routes.tenant(Method::GET, LIST, list);
+    routes.tenant(Method::POST, LIST, add);
     routes.tenant(Method::PATCH, "/control/members/{user_id}", change);
     routes.tenant(Method::DELETE, "/control/members/{user_id}", remove);
 }
@@ -64,19 +66,19 @@ impl From<Member> for MemberView {
     }
 }
 
-/// A member or invitation of the tenant.
-struct Target(MemberRef);
+/// A member or invitation of the tenant, and its role when the request came.
+struct Target(MemberRef, Role);
 
 impl Object for Target {
     async fn locate(scope: &Scope, req: &HttpRequest) -> Result<Self, Problem> {
         let id = id_in(req, "user_id")?;
-        found(control_of(req)?.members().find(scope, &id).await)?;
-        Ok(Self(id))
+        let member = found(control_of(req)?.members().find(scope, &id).await)?;
+        Ok(Self(id, member.value.role))
     }
 }
 
 /// A member or invitation that the caller may remove, as far as the role says.
-struct Removable(MemberRef);
+struct Removable(Target);
 
 impl Object for Removable {
     async fn locate(scope: &Scope, req: &HttpRequest) -> Result<Self, Problem> {
@@ -84,7 +86,7 @@ impl Object for Removable {
         if !leaves && scope.auth().role() < Role::Admin {
             return Err(Refusal::RoleForbidden.into());
         }
-        Target::locate(scope, req).await.map(|Target(id)| Self(id))
+        Target::locate(scope, req).await.map(Self)
     }
 }
 
@@ -135,7 +137,8 @@ async fn add(
     let (invitee, role) = (body.0.invitee()?, role(&body.0.role)?);
     let member = control.members().add(&scope, &invitee, role).await?;
     let view = MemberView::from(member.value);
-    Ok(record(StatusCode::CREATED, member.version, &view))
+    let response = created(LIST, &view.id, member.version, &view);
+    Ok(remarked(response, Remarks::default().with("role", role)))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -149,13 +152,15 @@ async fn change(
     req: HttpRequest,
     control: Data<Control>,
 ) -> Result<HttpResponse, Problem> {
-    let (Target(id), role) = (admitted.object, role(&admitted.body.0.role)?);
+    let (Target(id, before), role) = (admitted.object, role(&admitted.body.0.role)?);
     let member = control
         .members()
         .set_role(&admitted.scope, &id, role, &precondition(&req))
         .await?;
     let view = MemberView::from(member.value);
-    Ok(record(StatusCode::OK, member.version, &view))
+    let response = record(StatusCode::OK, member.version, &view);
+    let remarks = Remarks::default().with("role_before", before);
+    Ok(remarked(response, remarks.with("role", role)))
 }
 
 async fn remove(
@@ -163,10 +168,11 @@ async fn remove(
     req: HttpRequest,
     control: Data<Control>,
 ) -> Result<HttpResponse, Problem> {
-    let Removable(id) = admitted.object;
+    let Removable(Target(id, before)) = admitted.object;
     control
         .members()
         .remove(&admitted.scope, &id, &precondition(&req))
         .await?;
-    Ok(HttpResponse::NoContent().finish())
+    let remarks = Remarks::default().with("role_before", before);
+    Ok(remarked(HttpResponse::NoContent().finish(), remarks))
 }

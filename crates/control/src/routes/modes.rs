@@ -12,15 +12,17 @@ use identity::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire::{PageQuery, control_of, found, id_in, listed, precondition, record};
+use super::wire::{PageQuery, control_of, created, found, id_in, listed, precondition, record};
 use crate::{Control, Mode, ModeId, Name};
 
 identity::action!(ReadModes, "control.mode.read", Viewer);
 identity::action!(WriteModes, "control.mode.write", Admin, System);
 
+const LIST: &str = "/control/modes";
+
 pub(super) fn mount(routes: &mut Routes) {
-    routes.tenant(Method::GET, "/control/modes", list);
-    routes.tenant(Method::POST, "/control/modes", create);
+    routes.tenant(Method::GET, LIST, list);
+    routes.tenant(Method::POST, LIST, create);
     routes.tenant(Method::GET, "/control/modes/{id}", read);
     routes.tenant(Method::PUT, "/control/modes/{id}", replace);
     routes.tenant(Method::DELETE, "/control/modes/{id}", delete);
@@ -91,7 +93,7 @@ async fn create(
     };
     let made = control.modes().create(&scope, mode).await?;
     let view = ModeView::from(made.value);
-    Ok(record(StatusCode::CREATED, made.version, &view))
+    Ok(created(LIST, &view.id, made.version, &view))
 }
 
 #[derive(Deserialize, ToSchema)]

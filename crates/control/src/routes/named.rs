@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use utoipa::ToSchema;
 
-use super::wire::{PageQuery, control_of, found, id_in, listed, precondition, record};
+use super::wire::{PageQuery, control_of, created, found, id_in, listed, precondition, record};
 use crate::{Apps, Control, Name, NamedKind, NamedRecord, NamedRecords, Projects, Surfaces};
 
 /// A kind of named record with its paths and actions.
@@ -129,7 +129,7 @@ async fn create<K: Served>(
     let name = body.0.name.parse()?;
     let made = K::records(&control).create(&scope, name).await?;
     let view = NamedView::from(made.value);
-    Ok(record(StatusCode::CREATED, made.version, &view))
+    Ok(created(K::LIST, &view.id, made.version, &view))
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -11,14 +11,14 @@ use actix_web::{
     web::Data,
 };
 use identity::{
-    Problem, Scope,
-    http::{Admitted, Json, Object, Query, Routes},
+    Problem, Remarks, Scope,
+    http::{Admitted, Json, Object, Query, Routes, remarked},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::wire::{PageQuery, control_of, found, id_in, listed, precondition, record};
+use super::wire::{PageQuery, control_of, created, found, id_in, listed, precondition, record};
 use crate::{
     CheckReport, Control, ControlError, RegistryProblem, Route, RouteId, RoutePlace, RouteRow,
     RouteTarget,
@@ -28,9 +28,11 @@ identity::action!(ReadRoutes, "control.route.read", Admin, System);
 identity::action!(WriteRoutes, "control.route.write", Admin, System);
 identity::action!(CheckRoutes, "control.route.check", Admin, System);
 
+const LIST: &str = "/control/routes";
+
 pub(super) fn mount(routes: &mut Routes) {
-    routes.tenant(Method::GET, "/control/routes", list);
-    routes.tenant(Method::POST, "/control/routes", create);
+    routes.tenant(Method::GET, LIST, list);
+    routes.tenant(Method::POST, LIST, create);
     routes.tenant(Method::POST, "/control/routes/check", check);
     routes.tenant(Method::PUT, "/control/routes/{id}", replace);
     routes.tenant(Method::DELETE, "/control/routes/{id}", delete);
@@ -197,7 +199,9 @@ async fn create(
 ) -> Result<HttpResponse, Problem> {
     let made = control.routes().create(&scope, &body.0.row()?).await?;
     let view = RouteView::from(made.value);
-    Ok(record(StatusCode::CREATED, made.version, &view))
+    let response = created(LIST, &view.id, made.version, &view);
+    let remarks = Remarks::default().with("resource_kind", &view.resource_kind);
+    Ok(remarked(response, remarks.with("backend", &view.backend)))
 }
 
 async fn replace(
@@ -211,7 +215,9 @@ async fn replace(
         .replace(&admitted.scope, &id, &target, &precondition(&req))
         .await?;
     let view = RouteView::from(stored.value);
-    Ok(record(StatusCode::OK, stored.version, &view))
+    let response = record(StatusCode::OK, stored.version, &view);
+    let remarks = Remarks::default().with("resource_kind", &view.resource_kind);
+    Ok(remarked(response, remarks.with("backend", &view.backend)))
 }
 
 async fn delete(

@@ -6,13 +6,13 @@ use actix_web::{
     web::Data,
 };
 use identity::{
-    Problem, Scope, TenantId,
-    http::{Admitted, Json, Object, Query, Routes},
+    Problem, Remarks, Scope, TenantId,
+    http::{Admitted, Json, Object, Query, Routes, remarked},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire::{PageQuery, control_of, found, id_in, listed, precondition, record};
+use super::wire::{PageQuery, control_of, created, found, id_in, listed, precondition, record};
 use crate::{Control, ControlError, Email, ModeId, Tenant, TenantChange, TenantState};
 
 identity::action!(ListTenants, "control.tenant.list", Admin, System);
@@ -20,9 +20,11 @@ identity::action!(CreateTenant, "control.tenant.create", Admin, System);
 identity::action!(ReadTenant, "control.tenant.read", Admin, System);
 identity::action!(ChangeTenant, "control.tenant.change", Admin, System);
 
+const LIST: &str = "/control/tenants";
+
 pub(super) fn mount(routes: &mut Routes) {
-    routes.tenant(Method::GET, "/control/tenants", list);
-    routes.tenant(Method::POST, "/control/tenants", create);
+    routes.tenant(Method::GET, LIST, list);
+    routes.tenant(Method::POST, LIST, create);
     routes.tenant(Method::GET, "/control/tenants/{id}", read);
     routes.tenant(Method::PATCH, "/control/tenants/{id}", change);
 }
@@ -95,8 +97,10 @@ async fn create(
     let owner = body.0.owner_email.as_deref().map(owner).transpose()?;
     let name = body.0.name.parse()?;
     let made = control.tenants().create(&scope, name, mode, owner).await?;
+    let remarks = Remarks::default().with("mode", &made.value.mode);
     let view = TenantView::from(made.value);
-    Ok(record(StatusCode::CREATED, made.version, &view))
+    let response = created(LIST, &view.id, made.version, &view);
+    Ok(remarked(response, remarks))
 }
 
 fn mode(text: &str) -> Result<ModeId, ControlError> {
@@ -116,6 +120,13 @@ pub(super) struct ChangeTenantBody {
     state: Option<TenantState>,
 }
 
+fn state(state: TenantState) -> &'static str {
+    match state {
+        TenantState::Active => "active",
+        TenantState::Suspended => "suspended",
+    }
+}
+
 async fn change(
     admitted: Admitted<ChangeTenant, Json<ChangeTenantBody>, Target>,
     req: HttpRequest,
@@ -131,6 +142,10 @@ async fn change(
         .tenants()
         .change(&admitted.scope, &id, &change, &precondition(&req))
         .await?;
+    let remarks = Remarks::default()
+        .with("mode", &stored.value.mode)
+        .with("state", state(stored.value.state));
     let view = TenantView::from(stored.value);
-    Ok(record(StatusCode::OK, stored.version, &view))
+    let response = record(StatusCode::OK, stored.version, &view);
+    Ok(remarked(response, remarks))
 }

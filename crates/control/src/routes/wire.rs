@@ -1,8 +1,13 @@
 //! What all routes of the control plane share on the wire.
 
+use std::fmt::Display;
+
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
     web::Data,
 };
 use identity::{Code, Problem};
@@ -49,6 +54,20 @@ pub(super) fn record<V: Serialize>(status: StatusCode, version: Version, view: &
     HttpResponseBuilder::new(status)
         .insert_header((header::ETAG, format!("\"{:x}\"", version.0)))
         .json(view)
+}
+
+/// Answers 201 with a new record, whose place is `{list}/{id}`.
+pub(super) fn created<V: Serialize>(
+    list: &str,
+    id: &impl Display,
+    version: Version,
+    view: &V,
+) -> HttpResponse {
+    let mut response = record(StatusCode::CREATED, version, view);
+    if let Ok(place) = HeaderValue::from_str(&format!("{list}/{id}")) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
 }
 
 /// The states that the client wants to change (RFC 9110, section 13.1.1).

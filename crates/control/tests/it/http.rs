@@ -7,15 +7,24 @@ use actix_web::{
     test,
     web::Data,
 };
-use identity::http::{EdgeState, Mounted, Routes, edge};
+use identity::{
+    Recording,
+    http::{EdgeState, Manifest, Mounted, Routes, edge},
+};
 use serde_json::{Value, json};
 
 use crate::world::{BOOTSTRAP_KEY, Caller, PASSWORD, World};
 
-pub fn mounted() -> Mounted {
+/// The routes, without a way to call them.
+pub fn manifest() -> Manifest {
+    let reason = "the manifest alone is asked for";
+    mounted(Recording::Nothing { reason }).manifest()
+}
+
+fn mounted(recording: Recording) -> Mounted {
     let mut routes = Routes::new();
     tenantry_control::routes(&mut routes);
-    routes.build().unwrap()
+    routes.build(recording).unwrap()
 }
 
 /// An answer.
@@ -95,7 +104,7 @@ impl Call<'_> {
     }
 
     pub async fn send(self) -> Reply {
-        let mounted = mounted();
+        let mounted = mounted(Recording::To(self.world.recorder.clone()));
         let entropy = self.world.entropy.clone();
         let app = App::new()
             .wrap(from_fn(edge))
@@ -639,7 +648,7 @@ async fn the_document_and_the_manifest_name_the_same_routes() {
             described.push(format!("{} {path}", method.to_uppercase()));
         }
     }
-    let manifest = mounted().manifest();
+    let manifest = manifest();
     let entries = manifest.entries().iter();
     let mut served: Vec<_> = entries
         .map(|entry| format!("{} {}", entry.method, entry.path))

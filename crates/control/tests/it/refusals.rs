@@ -3,13 +3,13 @@
 use identity::{Realm, Role, http::Access};
 
 use crate::{
-    http::{Call, Reply, mounted},
+    http::{Call, Reply, manifest},
     world::{Caller, World},
 };
 
 /// The routes of the manifest, with ids that nobody has.
 fn tenant_routes() -> Vec<(String, String, Role, Realm)> {
-    let manifest = mounted().manifest();
+    let manifest = manifest();
     let routes = manifest
         .entries()
         .iter()
@@ -21,7 +21,7 @@ fn tenant_routes() -> Vec<(String, String, Role, Realm)> {
                     .replace("{id}", "zz_unknown");
                 Some((entry.method.to_string(), path, role, realm))
             }
-            Access::Account | Access::Public { .. } => None,
+            Access::Account { .. } | Access::Public { .. } => None,
         });
     routes.collect()
 }

@@ -11,7 +11,8 @@ use tenantry_control::{
     Secrets, SignedUp, SignupRequest,
 };
 use testkit::{
-    AUDIENCE, FakeClock, Faulty, ISSUER, MemoryDocuments, MemoryThrottle, SECRET, SeededEntropy,
+    AUDIENCE, FakeClock, Faulty, ISSUER, MemoryDocuments, MemoryRecorder, MemoryThrottle, SECRET,
+    SeededEntropy,
 };
 
 use crate::steered::{Shared, Steered};
@@ -27,6 +28,7 @@ pub struct World {
     pub steered: Arc<Steered>,
     pub documents: Arc<Faulty<Shared>>,
     pub control: Arc<Control>,
+    pub recorder: Arc<MemoryRecorder>,
     pub guard: Arc<Guard>,
 }
 
@@ -130,6 +132,7 @@ impl World {
             steered,
             documents,
             control,
+            recorder: Arc::default(),
             guard: Arc::new(guard),
         }
     }

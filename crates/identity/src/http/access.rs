@@ -5,10 +5,12 @@ use std::{future::Future, marker::PhantomData};
 use actix_web::{HttpRequest, dev::Payload, web::Data};
 
 use super::{
-    Access, Body, Gate, ids_of,
+    Access, Body, Gate, Stopped, ids_of,
     present::{bearer, origin, pairs_of, presented},
 };
-use crate::{Account, Action, Guard, Problem, Realm, Refusal, Scope, StreamTarget};
+use crate::{
+    Account, AccountAction, Action, Caller, Guard, Problem, Realm, Rejection, Scope, StreamTarget,
+};
 
 /// The thing that a tenant route is about, found between the role and the body
 /// (rows 6 and 7 of the contract's table).
@@ -43,6 +45,8 @@ pub struct Admitted<A, B = (), O = ()> {
 }
 
 impl<A: Action, B: Body, O: Object> Gate for Admitted<A, B, O> {
+    const OUTCOME_ONLY: bool = A::OUTCOME_ONLY;
+
     fn access() -> Access {
         Access::Tenant {
             action: A::NAME,
@@ -52,21 +56,25 @@ impl<A: Action, B: Body, O: Object> Gate for Admitted<A, B, O> {
         }
     }
 
-    async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Problem> {
+    async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Box<Stopped>> {
         let (ids, pairs) = (ids_of(req), pairs_of(req));
         let stream = O::STREAM.map(|(rail, part)| StreamTarget {
             rail,
             object: req.match_info().get(part).unwrap_or_default(),
             origin: origin(req),
         });
+        let presented = presented(req, &pairs, stream, &ids);
         let scope = guard_of(req)?
-            .admit::<A>(&presented(req, &pairs, stream, &ids))
+            .decide(A::ROLE, A::REALM, &presented)
             .await
-            .map_err(log)?;
-        let object = O::locate(&scope, req).await?;
+            .map_err(stop)?;
+        let member = || Caller::Member(scope.member());
+        let object = O::locate(&scope, req).await;
+        let object = object.map_err(Stopped::at(member))?;
         // Operators' bodies are about other tenants; what they name there is data.
         let context = (A::REALM == Realm::Tenant).then_some(scope.context());
-        let body = B::read(req, payload, context).await?;
+        let body = B::read(req, payload, context).await;
+        let body = body.map_err(Stopped::at(member))?;
         Ok(Self {
             scope,
             object,
@@ -74,35 +82,57 @@ impl<A: Action, B: Body, O: Object> Gate for Admitted<A, B, O> {
             action: PhantomData,
         })
     }
+
+    fn caller(&self) -> Caller {
+        Caller::Member(self.scope.member())
+    }
 }
 
 /// A caller known by token, on routes about their own account; no tenant is selected.
 #[non_exhaustive]
-pub struct SignedIn<B = ()> {
+pub struct SignedIn<A, B = ()> {
     /// Who acts.
     pub account: Account,
     /// What was sent.
     pub body: B,
+    action: PhantomData<A>,
 }
 
-impl<B: Body> Gate for SignedIn<B> {
+impl<A: AccountAction, B: Body> Gate for SignedIn<A, B> {
+    const OUTCOME_ONLY: bool = false;
+
     fn access() -> Access {
-        Access::Account
+        Access::Account { action: A::NAME }
     }
 
-    async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Problem> {
-        let account = guard_of(req)?.know(bearer(req)).await.map_err(log)?;
+    async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Box<Stopped>> {
+        let account = guard_of(req)?.recognise(bearer(req)).await.map_err(stop)?;
+        let body = B::read(req, payload, None).await;
+        let body = body.map_err(Stopped::at(|| Caller::User(account.user().clone())))?;
         Ok(Self {
             account,
-            body: B::read(req, payload, None).await?,
+            body,
+            action: PhantomData,
         })
+    }
+
+    fn caller(&self) -> Caller {
+        Caller::User(self.account.user().clone())
     }
 }
 
-/// Why a route needs no caller; part of the committed list of public routes.
+/// Why a route needs no caller, and what it does; the reason is part of the
+/// committed list of public routes.
 pub trait PublicReason: 'static {
     /// The reason, as a sentence.
     const REASON: &'static str;
+    /// Dotted name of what the caller does, such as `auth.login`, for the record.
+    const ACTION: &'static str;
+    /// Whether one event after the deed is its whole record.
+    ///
+    /// It is, unless the body proves the caller's right: strangers must not be
+    /// able to fill the log with intents. Their refused attempts are sampled.
+    const OUTCOME_ONLY: bool = true;
 }
 
 /// Anyone, for the reason `R`.
@@ -114,27 +144,40 @@ pub struct Public<R, B = ()> {
 }
 
 impl<R: PublicReason, B: Body> Gate for Public<R, B> {
+    const OUTCOME_ONLY: bool = R::OUTCOME_ONLY;
+
     fn access() -> Access {
-        Access::Public { reason: R::REASON }
+        Access::Public {
+            action: R::ACTION,
+            reason: R::REASON,
+        }
     }
 
-    async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Problem> {
+    async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Box<Stopped>> {
+        let body = B::read(req, payload, None).await;
         Ok(Self {
-            body: B::read(req, payload, None).await?,
+            body: body.map_err(Stopped::at(|| Caller::Nobody))?,
             reason: PhantomData,
         })
+    }
+
+    fn caller(&self) -> Caller {
+        Caller::Nobody
     }
 }
 
 /// The guard of the application; an application without one refuses everything.
-fn guard_of(req: &HttpRequest) -> Result<&Guard, Problem> {
-    match req.app_data::<Data<Guard>>() {
-        Some(guard) => Ok(guard),
-        None => Err(Problem::unavailable(&"no guard is mounted")),
-    }
+fn guard_of(req: &HttpRequest) -> Result<&Guard, Box<Stopped>> {
+    let guard = req.app_data::<Data<Guard>>();
+    guard.map(Data::get_ref).ok_or_else(|| {
+        let problem = Problem::unavailable(&"no guard is mounted");
+        Stopped::at(|| Caller::Nobody)(problem)
+    })
 }
 
-fn log(refusal: Refusal) -> Problem {
+#[expect(clippy::boxed_local, reason = "it arrives so from the guard")]
+fn stop(rejection: Box<Rejection>) -> Box<Stopped> {
+    let Rejection { refusal, caller } = *rejection;
     tracing::debug!(%refusal, "a request was refused");
-    refusal.into()
+    Stopped::at(|| caller)(refusal.into())
 }

@@ -5,15 +5,31 @@ use std::future::Future;
 use actix_web::{HttpRequest, dev::Payload, web};
 
 use super::{Access, Admitted, Body, Object, Public, PublicReason, SignedIn};
-use crate::{Action, Problem};
+use crate::{AccountAction, Action, Caller, Problem};
 
 mod sealed {
     pub trait Sealed {}
 }
 
 impl<A: Action, B: Body, O: Object> sealed::Sealed for Admitted<A, B, O> {}
-impl<B: Body> sealed::Sealed for SignedIn<B> {}
+impl<A: AccountAction, B: Body> sealed::Sealed for SignedIn<A, B> {}
 impl<R: PublicReason, B: Body> sealed::Sealed for Public<R, B> {}
+
+/// A request that was refused before its handler, and what was proven of the caller.
+pub struct Stopped {
+    pub(super) problem: Problem,
+    pub(super) caller: Caller,
+}
+
+impl Stopped {
+    /// For `map_err`: refuses `caller`, who is named only if there is a refusal.
+    pub(super) fn at(caller: impl FnOnce() -> Caller) -> impl FnOnce(Problem) -> Box<Self> {
+        move |problem| {
+            let caller = caller();
+            Box::new(Self { problem, caller })
+        }
+    }
+}
 
 /// What a handler begins with: [`Admitted`], [`SignedIn`] or [`Public`]. Sealed.
 #[diagnostic::on_unimplemented(
@@ -21,13 +37,17 @@ impl<R: PublicReason, B: Body> sealed::Sealed for Public<R, B> {}
     note = "begin with `Admitted<A>`, `SignedIn` or `Public<R>` from `identity::http`"
 )]
 pub trait Gate: sealed::Sealed + Sized + 'static {
+    /// Whether one event after the deed is its whole record.
+    const OUTCOME_ONLY: bool;
     /// What the manifest says of routes that begin so.
     fn access() -> Access;
     /// Admits the request, or refuses it.
     fn enter(
         req: &HttpRequest,
         payload: &mut Payload,
-    ) -> impl Future<Output = Result<Self, Problem>>;
+    ) -> impl Future<Output = Result<Self, Box<Stopped>>>;
+    /// What the gate has proven of the caller.
+    fn caller(&self) -> Caller;
 }
 
 /// What may follow the gate; it is taken after the gate has admitted the caller.
@@ -82,23 +102,30 @@ pub trait Args: Sized + 'static {
     fn take(
         req: &HttpRequest,
         payload: &mut Payload,
-    ) -> impl Future<Output = Result<Self, Problem>>;
+    ) -> impl Future<Output = Result<Self, Box<Stopped>>>;
+    /// What the gate has proven of the caller.
+    fn caller(&self) -> Caller;
 }
 
 macro_rules! args {
-    ($($extra:ident)*) => {
+    ($($extra:ident $name:ident)*) => {
         impl<G: Gate, $($extra: Extra,)*> Args for (G, $($extra,)*) {
             type Gate = G;
-            async fn take(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Problem> {
-                Ok((G::enter(req, payload).await?, $($extra::extract(req, payload)?,)*))
+            async fn take(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Box<Stopped>> {
+                let gate = G::enter(req, payload).await?;
+                $(let $name = $extra::extract(req, payload).map_err(Stopped::at(|| gate.caller()))?;)*
+                Ok((gate, $($name,)*))
+            }
+            fn caller(&self) -> Caller {
+                self.0.caller()
             }
         }
     };
 }
 
 args! {}
-args! { X1 }
-args! { X1 X2 }
-args! { X1 X2 X3 }
-args! { X1 X2 X3 X4 }
-args! { X1 X2 X3 X4 X5 }
+args! { X1 x1 }
+args! { X1 x1 X2 x2 }
+args! { X1 x1 X2 x2 X3 x3 }
+args! { X1 x1 X2 x2 X3 x3 X4 x4 }
+args! { X1 x1 X2 x2 X3 x3 X4 x4 X5 x5 }

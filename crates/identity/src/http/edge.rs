@@ -6,7 +6,7 @@ use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderMap, HeaderName, HeaderValue},
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     web::Data,
 };
@@ -15,6 +15,16 @@ use super::reply;
 use crate::{Entropy, Problem, RequestIds};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where the record of a mutation is.
+pub(super) const AUDIT_SEQ: &str = "x-audit-seq";
+/// `degraded`, when the record is not durable where it belongs.
+pub(super) const AUDIT_STATUS: &str = "x-audit-status";
+/// Headers of a refusal that outlive the writing of its body.
+static KEPT: [HeaderName; 3] = [
+    header::ALLOW,
+    HeaderName::from_static(AUDIT_SEQ),
+    HeaderName::from_static(AUDIT_STATUS),
+];
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What [`edge`] needs; mount it as `Data`.
@@ -87,12 +97,13 @@ fn explain(response: ServiceResponse<BoxBody>, ids: &RequestIds) -> ServiceRespo
         None if response.headers().contains_key("content-type") => return response,
         None => reply::render(&reply::of_status(status), ids),
     };
-    let allow = response.headers().get("allow").cloned();
+    let kept = KEPT.each_ref().map(|name| {
+        let value = response.headers().get(name).cloned();
+        value.map(|value| (name.clone(), value))
+    });
     let mut response = response.into_response(rendered);
-    if let Some(allow) = allow {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("allow"), allow);
+    for (name, value) in kept.into_iter().flatten() {
+        response.headers_mut().insert(name, value);
     }
     response
 }

@@ -7,6 +7,9 @@
 //!
 //! **Invariant:** on every tenant route the order is credential, context,
 //! membership, project, role, object, and only then the body.
+//!
+//! **Invariant:** a handler of a mutating method runs between the intent and the
+//! outcome of its record; [`Routes::build`] asks where records go.
 
 mod access;
 mod args;
@@ -16,10 +19,13 @@ mod present;
 mod query;
 mod reply;
 mod routes;
+mod serve;
 
 pub use access::{Admitted, Object, Public, PublicReason, SignedIn};
-pub use args::{Args, Extra, Gate};
+pub use args::{Args, Extra, Gate, Stopped};
 pub use body::{Body, JSON_BYTES_MAX, Json};
 pub use edge::{EdgeState, edge, ids_of};
 pub use query::Query;
-pub use routes::{Access, DuplicateRoute, Manifest, ManifestEntry, Mounted, Routes};
+pub use reply::remarked;
+pub use routes::{Access, DuplicateRoute, Manifest, ManifestEntry, Mounted, RecordRule, Routes};
+pub use serve::record_header;

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
-use crate::{Code, Problem, RequestIds};
+use crate::{Code, Problem, Remarks, RequestIds};
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -19,6 +19,13 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.status_code())
     }
+}
+
+/// Adds to a response what its handler has to say for the record.
+#[must_use]
+pub fn remarked(mut response: HttpResponse, remarks: Remarks) -> HttpResponse {
+    response.extensions_mut().insert(remarks);
+    response
 }
 
 /// The whole response: status, headers, RFC 9457 body.

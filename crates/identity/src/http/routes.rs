@@ -1,19 +1,19 @@
 //! The one place where handlers become routes, and the list of all of them.
 
-use std::{collections::BTreeMap, fmt, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{collections::BTreeMap, fmt, rc::Rc, sync::Arc};
 
 use actix_web::{
     Handler, HttpRequest, HttpResponse, Resource, Responder,
-    dev::Payload,
     http::{Method, header},
     web::{self, ServiceConfig},
 };
+use tokio::sync::Semaphore;
 
-use super::{Admitted, Args, Body, Object, Public, PublicReason, SignedIn};
-use crate::{Action, Problem, Realm, Role};
-
-/// An answer that has not begun after this long is given up; a stream begins at once.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+use super::{
+    Admitted, Args, Body, Gate, Object, Public, PublicReason, SignedIn,
+    serve::{MUTATIONS_MAX, Run, look, mutate},
+};
+use crate::{AccountAction, Action, Realm, Recording, Role};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +30,48 @@ pub enum Access {
         stream: bool,
     },
     /// Whoever has signed in, about themselves.
-    Account,
+    Account {
+        /// What the caller does.
+        action: &'static str,
+    },
     /// Anyone.
     Public {
+        /// What the caller does.
+        action: &'static str,
         /// Why.
         reason: &'static str,
     },
+}
+
+/// What is recorded of a route. Refused attempts always are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordRule {
+    /// It changes nothing: only refused attempts are recorded.
+    RefusalsOnly,
+    /// It opens a stream, which records when it opens and closes.
+    OpenAndClose,
+    /// It may change something: the intent before, the outcome after.
+    IntentAndOutcome,
+    /// It may change something, and one event after it is its whole record.
+    OutcomeOnly,
+}
+
+impl RecordRule {
+    fn of<G: Gate>(method: &Method) -> Self {
+        let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+        match (safe, G::access()) {
+            (true, Access::Tenant { stream: true, .. }) => Self::OpenAndClose,
+            (true, _) => Self::RefusalsOnly,
+            (false, _) if G::OUTCOME_ONLY => Self::OutcomeOnly,
+            (false, _) => Self::IntentAndOutcome,
+        }
+    }
+
+    /// Whether the route may change something.
+    #[must_use]
+    pub const fn mutates(self) -> bool {
+        matches!(self, Self::IntentAndOutcome | Self::OutcomeOnly)
+    }
 }
 
 /// One route.
@@ -47,6 +83,20 @@ pub struct ManifestEntry {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// What is recorded of it.
+    pub record: RecordRule,
+}
+
+impl ManifestEntry {
+    /// What its caller does, by the name under which it is recorded.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self.access {
+            Access::Tenant { action, .. }
+            | Access::Account { action }
+            | Access::Public { action, .. } => action,
+        }
+    }
 }
 
 impl fmt::Display for ManifestEntry {
@@ -65,8 +115,8 @@ impl fmt::Display for ManifestEntry {
                 realm: Realm::System,
                 ..
             } => write!(f, "operator {role} {action}"),
-            Access::Account => write!(f, "account"),
-            Access::Public { reason } => write!(f, "public: {reason}"),
+            Access::Account { .. } => write!(f, "account"),
+            Access::Public { reason, .. } => write!(f, "public: {reason}"),
         }
     }
 }
@@ -90,7 +140,7 @@ pub struct DuplicateRoute(Method, &'static str);
 
 /// The handlers of one path, by method.
 type Methods = BTreeMap<String, (ManifestEntry, Mount)>;
-type Mount = Arc<dyn Fn(Resource) -> Resource + Send + Sync>;
+type Mount = Arc<dyn Fn(Resource, Run) -> Resource + Send + Sync>;
 
 /// Collects routes; the only way to mount a handler.
 #[derive(Default)]
@@ -103,7 +153,7 @@ pub trait TenantGate: super::Gate {}
 impl<A: Action, B: Body, O: Object> TenantGate for Admitted<A, B, O> {}
 /// Gates that know the caller alone.
 pub trait AccountGate: super::Gate {}
-impl<B: Body> AccountGate for SignedIn<B> {}
+impl<A: AccountAction, B: Body> AccountGate for SignedIn<A, B> {}
 /// Gates that know nobody.
 pub trait PublicGate: super::Gate {}
 impl<R: PublicReason, B: Body> PublicGate for Public<R, B> {}
@@ -154,21 +204,26 @@ impl Routes {
         F::Output: Responder,
         A: Args,
     {
-        use super::Gate;
         let entry = ManifestEntry {
+            record: RecordRule::of::<A::Gate>(&method),
+            access: A::Gate::access(),
             method: method.clone(),
             path,
-            access: A::Gate::access(),
         };
-        let mount = move |resource: Resource| mount(resource, method.clone(), handler.clone());
+        let mount = move |resource: Resource, run: Run| {
+            mount(resource, method.clone(), handler.clone(), Rc::new(run))
+        };
         self.entries.push((entry, Arc::new(mount)));
     }
 
-    /// Ends the collection.
+    /// Ends the collection; what is done through the routes is recorded by `recording`.
     ///
     /// # Errors
     /// [`DuplicateRoute`] when two handlers would answer the same request.
-    pub fn build(self) -> Result<Mounted, DuplicateRoute> {
+    pub fn build(self, recording: Recording) -> Result<Mounted, DuplicateRoute> {
+        if let Recording::Nothing { reason } = recording {
+            tracing::warn!(reason, "what is done through these routes is not recorded");
+        }
         let mut by_path: BTreeMap<&'static str, Methods> = BTreeMap::new();
         for (entry, mount) in self.entries {
             let methods = by_path.entry(entry.path).or_default();
@@ -180,6 +235,7 @@ impl Routes {
         }
         Ok(Mounted {
             by_path: Arc::new(by_path),
+            recording,
         })
     }
 }
@@ -188,6 +244,7 @@ impl Routes {
 #[derive(Clone)]
 pub struct Mounted {
     by_path: Arc<BTreeMap<&'static str, Methods>>,
+    recording: Recording,
 }
 
 impl Mounted {
@@ -209,6 +266,13 @@ impl Mounted {
         reason = "this is where routes are mounted"
     )]
     pub fn configure(&self, config: &mut ServiceConfig) {
+        let turns = Arc::new(Semaphore::new(MUTATIONS_MAX));
+        let run = |entry: &ManifestEntry| Run {
+            recording: self.recording.clone(),
+            action: entry.action(),
+            rule: entry.record,
+            turns: Arc::clone(&turns),
+        };
         for (path, methods) in self.by_path.iter() {
             let allow: Vec<&str> = methods.keys().map(String::as_str).collect();
             let allow = allow.join(", ");
@@ -220,11 +284,9 @@ impl Mounted {
                 )
             };
             let resource = web::resource(*path).default_service(web::to(refuse));
-            config.service(
-                methods
-                    .values()
-                    .fold(resource, |resource, (_, mount)| mount(resource)),
-            );
+            config.service(methods.values().fold(resource, |resource, (entry, mount)| {
+                mount(resource, run(entry))
+            }));
         }
     }
 }
@@ -233,42 +295,20 @@ impl Mounted {
     clippy::disallowed_methods,
     reason = "this is where routes are mounted"
 )]
-fn mount<F, A>(resource: Resource, method: Method, handler: F) -> Resource
+fn mount<F, A>(resource: Resource, method: Method, handler: F, run: Rc<Run>) -> Resource
 where
     F: Handler<A>,
     F::Output: Responder,
     A: Args,
 {
-    let route = web::method(method).to(move |req: HttpRequest, body: web::Payload| {
-        let handler = handler.clone();
-        async move { serve(handler, req, body.into_inner()).await }
-    });
-    resource.route(route)
-}
-
-async fn serve<F, A>(handler: F, req: HttpRequest, mut payload: Payload) -> HttpResponse
-where
-    F: Handler<A>,
-    F::Output: Responder,
-    A: Args,
-{
-    let answer = async {
-        let args = A::take(&req, &mut payload).await?;
-        Ok(handler.call(args).await)
-    };
-    let mut answer = pin!(answer);
-    // Most answers are ready at once; only one that waits needs a timer.
-    let outcome = match futures_util::poll!(&mut answer) {
-        Poll::Ready(outcome) => Ok(outcome),
-        Poll::Pending => tokio::time::timeout(ANSWER_MAX, answer).await,
-    };
-    match outcome {
-        Ok(Ok(answer)) => answer.respond_to(&req).map_into_boxed_body(),
-        Ok(Err(problem)) => refuse(problem),
-        Err(_) => refuse(Problem::unavailable(&"the answer took too long")),
-    }
-}
-
-fn refuse(problem: Problem) -> HttpResponse {
-    actix_web::Error::from(problem).into()
+    let route = web::method(method);
+    resource.route(if run.rule.mutates() {
+        route.to(move |req: HttpRequest, body: web::Payload| {
+            mutate(handler.clone(), req, body.into_inner(), Rc::clone(&run))
+        })
+    } else {
+        route.to(move |req: HttpRequest, body: web::Payload| {
+            look(handler.clone(), req, body.into_inner(), Rc::clone(&run))
+        })
+    })
 }

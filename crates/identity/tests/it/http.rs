@@ -12,19 +12,21 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tenantry_identity::{
-    Code, Problem, Role, Scope,
+    Code, Problem, Recording, Role, Scope,
     http::{
-        Admitted, EdgeState, Json, Mounted, Object, Public, PublicReason, Query, Routes, SignedIn,
-        edge,
+        Admitted, EdgeState, Json, Mounted, Object, Public, PublicReason, Query, RecordRule,
+        Routes, SignedIn, edge,
     },
 };
 use testkit::{PROJECT, World};
 
 tenantry_identity::action!(Write, "test.write", Member);
+tenantry_identity::account_action!(WhoAmI, "test.whoami");
 
 struct Because;
 impl PublicReason for Because {
     const REASON: &'static str = "a test";
+    const ACTION: &'static str = "test.open";
 }
 
 /// Knows one record, `known`.
@@ -57,7 +59,7 @@ async fn write(admitted: Admitted<Write, Json<Note>, Record>, page: Query<Page>)
     HttpResponse::Ok()
         .json(json!({"tenant": scope.tenant().as_str(), "text": note.text, "limit": page.0.limit}))
 }
-async fn whoami(SignedIn { account, .. }: SignedIn) -> HttpResponse {
+async fn whoami(SignedIn { account, .. }: SignedIn<WhoAmI>) -> HttpResponse {
     HttpResponse::Ok().json(json!({"user": account.user().as_str()}))
 }
 async fn open(_: Public<Because>) -> Result<HttpResponse, Problem> {
@@ -70,7 +72,13 @@ fn mounted() -> Mounted {
     routes.tenant(Method::PUT, "/records/{id}", write);
     routes.account(Method::GET, "/me", whoami);
     routes.public(Method::GET, "/open", open);
-    routes.build().unwrap()
+    routes.build(unrecorded()).unwrap()
+}
+
+fn unrecorded() -> Recording {
+    Recording::Nothing {
+        reason: "these tests look at the answers alone",
+    }
 }
 
 struct Reply {
@@ -351,8 +359,22 @@ fn the_manifest_lists_every_route_and_no_route_twice() {
             "PUT /records/{id} tenant member test.write"
         ]
     );
+    let manifest = mounted().manifest();
+    let recorded: Vec<_> = manifest
+        .entries()
+        .iter()
+        .map(|entry| (entry.action(), entry.record))
+        .collect();
+    assert_eq!(
+        recorded,
+        [
+            ("test.whoami", RecordRule::RefusalsOnly),
+            ("test.open", RecordRule::RefusalsOnly),
+            ("test.write", RecordRule::IntentAndOutcome),
+        ]
+    );
     let mut routes = Routes::new();
     routes.account(Method::GET, "/me", whoami);
     routes.account(Method::GET, "/me", whoami);
-    assert!(routes.build().is_err());
+    assert!(routes.build(unrecorded()).is_err());
 }

@@ -14,4 +14,5 @@ mod forge;
 mod guard;
 mod http;
 mod oidc;
+mod recording;
 mod tokens;

@@ -5,6 +5,7 @@ use tenantry_identity::http::{Public, PublicReason, Routes};
 struct Why;
 impl PublicReason for Why {
     const REASON: &'static str = "a test";
+    const ACTION: &'static str = "test.open";
 }
 
 async fn open(_: Public<Why>) -> HttpResponse {

@@ -12,6 +12,7 @@ const LAST_UPDATE: &str = "2026-11-21";
 pub(crate) struct Statement;
 impl PublicReason for Statement {
     const REASON: &'static str = "Global Privacy Control is declared to everyone";
+    const ACTION: &'static str = "privacy.gpc.read";
 }
 
 /// What this site says of Global Privacy Control; the names are W3C's.

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use bytes::BytesMut;
 use identity::{
     Code, Problem,
-    http::{Admitted, Json, Query},
+    http::{Admitted, Json, Query, remarked},
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -12,7 +12,8 @@ use store::Cursor;
 
 use super::{OwnThread, PageQuery, bad_query};
 use crate::{
-    InvalidMessage, Message, PostMessage, ReadThread, Realtime, envelope::WithId, wire::GapNotice,
+    InvalidMessage, Message, PostMessage, ReadThread, Realtime, envelope::WithId,
+    record::remarks_on, wire::GapNotice,
 };
 
 /// A message.
@@ -54,11 +55,12 @@ pub(crate) async fn post(
     let key = idempotency_key(&req)?;
     let message = Message::new(r#type.as_deref(), data, key)?;
     let route = &admitted.object.route;
-    let appended = realtime.publish(&admitted.scope, route, &message).await?;
-    Ok(HttpResponse::Created().json(Posted {
+    let appended = realtime.post(&admitted.scope, route, &message).await?;
+    let response = HttpResponse::Created().json(Posted {
         id: appended.cursor.to_string(),
         duplicate: appended.duplicate,
-    }))
+    });
+    Ok(remarked(response, remarks_on(&appended)))
 }
 
 /// Posts a message where its stream is; the same as to the thread's messages.

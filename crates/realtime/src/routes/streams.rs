@@ -37,10 +37,10 @@ pub(crate) async fn follow(
     let live = from == From::Live;
     let route = &admitted.object.0.route;
     let realtime = realtime.into_inner();
-    let (watch, subscription) = realtime
+    let stream = realtime
         .open(admitted.scope, route, from, Transport::Sse)
         .await?;
-    Ok(sse::respond(watch, subscription, live))
+    Ok(sse::respond(stream, live))
 }
 
 /// The header, which an `EventSource` sends when it reconnects by itself. It is
@@ -76,8 +76,8 @@ pub(crate) async fn converse(
     let from = From::parse(query.last_id.as_deref());
     let OwnThread { route, .. } = admitted.object.0;
     let realtime = realtime.into_inner();
-    let (watch, subscription) = realtime
+    let stream = realtime
         .open(admitted.scope, &route, from.clone(), Transport::Ws)
         .await?;
-    ws::respond(handshake, payload, watch, subscription, route, &from)
+    ws::respond(handshake, payload, stream, route, &from)
 }

@@ -1,9 +1,9 @@
 //! Threads: registered, listed, shown.
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpResponse, http::header, web::Data};
 use identity::{
-    Problem, ThreadId,
-    http::{Admitted, Json, Query},
+    Problem, Remarks, ThreadId,
+    http::{Admitted, Json, Query, remarked},
 };
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,11 @@ pub(crate) async fn register(
     } else {
         HttpResponse::Ok()
     };
-    Ok(response.json(ThreadView::from(thread)))
+    let place = format!("/chat/threads/{}", thread.thread_id);
+    response.insert_header((header::LOCATION, place));
+    let remarks = Remarks::default().with("thread_id", &thread.thread_id);
+    let response = response.json(ThreadView::from(thread));
+    Ok(remarked(response, remarks))
 }
 
 /// A page of threads.

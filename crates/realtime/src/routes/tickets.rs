@@ -2,8 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
 use identity::{
-    Problem,
-    http::{Admitted, Json},
+    Problem, Remarks,
+    http::{Admitted, Json, remarked},
 };
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,8 @@ pub(crate) async fn issue(
     let ticket = realtime.tickets.issue(scope, &route, origin).await?;
     let base = realtime.config.public_url.as_deref().unwrap_or_default();
     let thread = route.thread();
-    Ok(HttpResponse::Created().json(TicketView {
+    let remarks = Remarks::default().with("rail", CHAT).with("id", thread);
+    let response = HttpResponse::Created().json(TicketView {
         expires_in: TICKET_LIFE.as_secs(),
         sse_url: format!("{base}/sse/chat/{thread}?ticket={ticket}"),
         // http and https become ws and wss.
@@ -56,5 +57,6 @@ pub(crate) async fn issue(
             base.replacen("http", "ws", 1)
         ),
         ticket,
-    }))
+    });
+    Ok(remarked(response, remarks))
 }

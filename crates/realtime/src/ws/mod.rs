@@ -7,6 +7,7 @@
 //! **Invariant:** what a client sends is read only while there is room for the
 //! answers, so a client that writes and never reads stops itself.
 
+mod close;
 mod inbound;
 mod ops;
 mod publishing;
@@ -26,14 +27,10 @@ use actix_web::{
     web::Payload,
 };
 use bytes::Bytes;
-use identity::{Code, Problem};
+use identity::{Code, Problem, http::record_header};
 
 use self::{inbound::Inbound, session::Session};
-use crate::{
-    RouteKey,
-    hub::{From, Subscription},
-    watch::Watch,
-};
+use crate::{RouteKey, hub::From, service::OpenedStream};
 
 /// The subprotocol.
 const PROTOCOL: &str = "tenantry.v1";
@@ -71,12 +68,19 @@ fn offers_protocol(req: &HttpRequest) -> bool {
 pub(crate) fn respond(
     handshake: Handshake,
     payload: Payload,
-    watch: Watch,
-    subscription: Subscription,
+    stream: OpenedStream,
     route: RouteKey,
     from: &From,
 ) -> Result<HttpResponse, Problem> {
     let Handshake(mut response) = handshake;
+    let OpenedStream {
+        watch,
+        subscription,
+        recorded,
+    } = stream;
+    if let Some(recorded) = recorded {
+        response.insert_header(record_header(recorded));
+    }
     let body = WsBody {
         inbound: Inbound::new(payload.into_inner()),
         session: Session::new(watch, subscription, route, *from == From::Live),

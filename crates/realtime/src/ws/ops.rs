@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use identity::Recorded;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -127,6 +128,14 @@ pub(super) struct Ack<'a> {
     pub(super) r#ref: &'a Ref,
     pub(super) id: String,
     pub(super) duplicate: bool,
+    /// `degraded`, when the message is durable but its audit record is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) audit_status: Option<&'static str>,
+}
+
+/// What an acknowledgement says of its record: only when it is not as it should be.
+pub(super) fn degraded(recorded: Recorded) -> Option<&'static str> {
+    matches!(recorded, Recorded::Degraded { .. }).then_some("degraded")
 }
 
 /// A refusal.

@@ -5,12 +5,13 @@
 
 use std::{
     collections::VecDeque,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
-use identity::{Action, Refusal, Scope};
+use identity::{Action, Problem, Recorded, Refusal, Scope};
 use store::Appended;
 
 use super::ops::Ref;
@@ -29,8 +30,24 @@ pub(super) enum Refused {
     Message(RealtimeError),
 }
 
+impl From<&Refused> for Problem {
+    fn from(refused: &Refused) -> Self {
+        match refused {
+            Refused::Access(refusal) => refusal.clone().into(),
+            Refused::Message(error) => error.clone().into(),
+        }
+    }
+}
+
 type Admission = BoxFuture<'static, Result<Envelope, Refused>>;
-type Answer = (Ref, usize, Result<Appended, Refused>);
+type Answer = (Ref, usize, Result<Published, Refused>);
+
+/// A message that is durable.
+pub(super) struct Published {
+    pub(super) appended: Appended,
+    /// Its record; `None` where nothing is recorded.
+    pub(super) recorded: Option<Recorded>,
+}
 
 struct Job {
     reference: Ref,
@@ -38,13 +55,46 @@ struct Job {
     scope: Arc<Scope>,
 }
 
+/// An append and its record, which go on in a task of their own when the socket
+/// is dropped: a message that may be durable is never left without a record.
+struct Lasting(Option<BoxFuture<'static, Answer>>);
+
+impl Lasting {
+    fn new(answer: impl Future<Output = Answer> + Send + 'static) -> Self {
+        Self(Some(Box::pin(answer)))
+    }
+}
+
+impl Future for Lasting {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let Some(answer) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let answer = ready!(answer.as_mut().poll(cx));
+        self.0 = None;
+        Poll::Ready(answer)
+    }
+}
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        if let Some(answer) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            drop(runtime.spawn(answer));
+        }
+    }
+}
+
 /// Messages of one socket that are under way.
 pub(super) struct Publishing {
     realtime: Arc<Realtime>,
     route: Arc<RouteKey>,
     waiting: VecDeque<Job>,
-    admission: Option<(Ref, usize, Admission)>,
-    appends: FuturesOrdered<BoxFuture<'static, Answer>>,
+    admission: Option<(Ref, usize, Arc<Scope>, Admission)>,
+    appends: FuturesOrdered<Lasting>,
     bytes: usize,
 }
 
@@ -77,7 +127,7 @@ impl Publishing {
     }
 
     /// The next answer; pending also when nothing is under way.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ref, Result<Appended, Refused>)> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Ref, Result<Published, Refused>)> {
         loop {
             if let Some(answer) = self.poll_admission(cx) {
                 return Poll::Ready(answer);
@@ -95,34 +145,41 @@ impl Publishing {
     }
 
     /// Moves the next message from waiting to appending; returns a refusal.
-    fn poll_admission(&mut self, cx: &mut Context<'_>) -> Option<(Ref, Result<Appended, Refused>)> {
+    fn poll_admission(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Option<(Ref, Result<Published, Refused>)> {
         if self.admission.is_none() {
             let job = self.waiting.pop_front()?;
             let bytes = job.message.bytes();
             let admission = admit(
                 self.realtime.clone(),
                 self.route.clone(),
-                job.scope,
+                job.scope.clone(),
                 job.message,
             );
-            self.admission = Some((job.reference, bytes, Box::pin(admission)));
+            self.admission = Some((job.reference, bytes, job.scope, Box::pin(admission)));
         }
-        let (_, _, admission) = self.admission.as_mut()?;
+        let (.., admission) = self.admission.as_mut()?;
         let Poll::Ready(admitted) = admission.as_mut().poll(cx) else {
             return None;
         };
-        let (reference, bytes, _) = self.admission.take()?;
+        let (reference, bytes, scope, _) = self.admission.take()?;
         match admitted {
             Ok(envelope) => {
                 let (realtime, route) = (self.realtime.clone(), self.route.clone());
-                self.appends.push_back(Box::pin(async move {
-                    let appended = realtime.publisher.append(&route, envelope).await;
-                    (reference, bytes, appended.map_err(Refused::Message))
+                self.appends.push_back(Lasting::new(async move {
+                    let answer = realtime.publisher.append(&route, envelope).await;
+                    let recorded = realtime.record_post(&scope, &route, &answer).await;
+                    let answer = answer.map(|appended| Published { appended, recorded });
+                    (reference, bytes, answer.map_err(Refused::Message))
                 }));
                 None
             }
             Err(refused) => {
                 self.bytes -= bytes;
+                let problem = Problem::from(&refused);
+                self.realtime.refused_post(&scope, &self.route, &problem);
                 Some((reference, Err(refused)))
             }
         }
@@ -145,4 +202,26 @@ async fn admit(
         .admit(&scope, &route, &message)
         .await
         .map_err(Refused::Message)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_begun_is_ended_without_its_socket() {
+        let (durable, appended) = oneshot::channel::<()>();
+        let (record, recorded) = oneshot::channel();
+        let mut answer = Box::pin(Lasting::new(async move {
+            appended.await.unwrap();
+            record.send("recorded").unwrap();
+            (None, 0, Err(Refused::Message(RealtimeError::Draining)))
+        }));
+        assert!(futures_util::poll!(&mut answer).is_pending());
+        drop(answer);
+        durable.send(()).unwrap();
+        assert_eq!(recorded.await, Ok("recorded"));
+    }
 }

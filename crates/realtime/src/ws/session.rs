@@ -14,13 +14,13 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use identity::{Action, Code, Problem, Refusal, Scope};
 use serde::Serialize;
-use store::Appended;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
+    close,
     inbound::Inbox,
     ops::{self, Ack, Fault, Misunderstood, Op, Publish, Ref, Reply},
-    publishing::{Publishing, Refused},
+    publishing::{Published, Publishing, Refused},
 };
 use crate::{
     Message, OpenStream, RealtimeError, RouteKey,
@@ -42,18 +42,6 @@ const FRAMES_MAX: usize = 64;
 const FAULTS_MAX: u32 = 8;
 /// Refusals for the rate without a success between; one more ends the socket.
 const STRIKES_MAX: u32 = 50;
-
-mod close {
-    pub(super) const NORMAL: u16 = 1000;
-    pub(super) const GOING_AWAY: u16 = 1001;
-    pub(super) const INTERNAL: u16 = 1011;
-    pub(super) const DRAINING: u16 = 1012;
-    pub(super) const PROTOCOL: u16 = 4400;
-    pub(super) const TOKEN_ENDED: u16 = 4401;
-    pub(super) const ACCESS_REVOKED: u16 = 4403;
-    pub(super) const TOO_SLOW: u16 = 4408;
-    pub(super) const THROTTLED: u16 = 4429;
-}
 
 /// How often a socket may resume, refresh or show a state.
 struct Allowance {
@@ -145,6 +133,7 @@ impl Session {
     fn close(&mut self, code: u16, reason: &str) {
         if !self.closing {
             self.closing = true;
+            self.watch.ends(close::recorded(code));
             self.out.push_back(close_frame(code, reason));
         }
     }
@@ -235,7 +224,12 @@ impl Session {
                     })
                     .push(reference, message, self.watch.scope.clone());
             }
-            Err(invalid) => self.refuse(&reference, &invalid.into()),
+            Err(invalid) => {
+                let problem = Problem::from(invalid);
+                let (realtime, scope) = (&self.watch.realtime, &self.watch.scope);
+                realtime.refused_post(scope, &self.route, &problem);
+                self.refuse(&reference, &problem);
+            }
         }
     }
 
@@ -326,15 +320,16 @@ impl Session {
         }
     }
 
-    fn answer(&mut self, reference: &Ref, answer: Result<Appended, Refused>) {
+    fn answer(&mut self, reference: &Ref, answer: Result<Published, Refused>) {
         match answer {
-            Ok(appended) => {
+            Ok(Published { appended, recorded }) => {
                 self.strikes = 0;
                 self.send(&Ack {
                     op: "ack",
                     r#ref: reference,
                     id: appended.cursor.to_string(),
                     duplicate: appended.duplicate,
+                    audit_status: recorded.and_then(ops::degraded),
                 });
             }
             Err(Refused::Message(error @ RealtimeError::Throttled(_))) => {

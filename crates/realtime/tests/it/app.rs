@@ -4,13 +4,13 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::{App as ActixApp, HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
 use identity::{
-    Entropy, Guard, Role, SystemAuthority,
+    Entropy, Guard, Recording, Role, SystemAuthority,
     http::{EdgeState, Routes, edge},
 };
 use serde_json::Value;
 use store::EventLog;
 use tenantry_realtime::{NewThread, Realtime, RealtimeConfig, RealtimeDeps, RouteKey, Tickets};
-use testkit::{MemoryDocuments, MemoryEventLog, MemoryThrottle, PROJECT, World};
+use testkit::{MemoryDocuments, MemoryEventLog, MemoryRecorder, MemoryThrottle, PROJECT, World};
 
 use crate::{
     http::{Request, Response},
@@ -41,6 +41,7 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub(crate) struct App {
     pub(crate) world: World,
     pub(crate) realtime: Arc<Realtime>,
+    pub(crate) recorder: Arc<MemoryRecorder>,
     pub(crate) log: Arc<MemoryEventLog>,
     pub(crate) address: SocketAddr,
     server: ServerHandle,
@@ -78,6 +79,7 @@ impl App {
             world.clock.clone(),
         );
         let guard = Arc::new(guard.with_tickets(tickets.clone()));
+        let (recorder, recording) = MemoryRecorder::recording();
         let realtime = Realtime::new(RealtimeDeps {
             documents,
             log: log.clone(),
@@ -86,12 +88,14 @@ impl App {
             guard: guard.clone(),
             clock: world.clock.clone(),
             entropy: world.entropy.clone(),
+            recording: recording.clone(),
             config,
         });
-        let (address, server) = serve(realtime.clone(), guard, world.entropy.clone());
+        let (address, server) = serve(realtime.clone(), guard, world.entropy.clone(), recording);
         Self {
             world,
             realtime,
+            recorder,
             log,
             address,
             server,
@@ -143,10 +147,11 @@ fn serve(
     realtime: Arc<Realtime>,
     guard: Arc<Guard>,
     entropy: Arc<dyn Entropy>,
+    recording: Recording,
 ) -> (SocketAddr, ServerHandle) {
     let mut routes = Routes::new();
     tenantry_realtime::routes(&mut routes);
-    let mounted = routes.build().unwrap();
+    let mounted = routes.build(recording).unwrap();
     let server = HttpServer::new(move || {
         let mounted = mounted.clone();
         ActixApp::new()

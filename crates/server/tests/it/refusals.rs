@@ -10,8 +10,8 @@ use identity::{
 };
 
 use crate::{
-    manifest::manifest,
     client::{Caller, Reply, Request, send},
+    manifest::manifest,
     process::Server,
     recipes::{CANARY, Recipe, Victim, is_about_an_object, recipe},
 };

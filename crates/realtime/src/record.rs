@@ -1,0 +1,230 @@
+//! What of a stream's life is recorded: that it opened, that it closed and why,
+//! and each message.
+//!
+//! **Invariant:** a stream that opened has an opening on record, and its place
+//! among the open streams is given back only after its closing is recorded.
+
+use std::sync::Arc;
+
+use identity::{
+    Action, Conclusion, Deed, Outcome, Problem, Recorded, Recording, Remarks, Scope, ThreadId,
+};
+use store::Appended;
+
+use crate::{
+    OpenStream, PostMessage, Realtime, RealtimeError, RouteKey, limits::Connection,
+    meters::Transport, watch::End,
+};
+
+/// The action of a stream's end.
+const CLOSE_STREAM: &str = "chat.stream.close";
+
+/// Why a stream closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The client left, or was not there any more.
+    Client,
+    /// The server stops.
+    Drained,
+    /// The token or the session ended.
+    TokenEnded,
+    /// The member may not follow the stream any more.
+    AccessRevoked,
+    /// Whether access holds could not be known for too long.
+    Unverified,
+    /// The client was too slow.
+    Slow,
+    /// The client said nothing for too long.
+    Silent,
+    /// The client broke the protocol.
+    Protocol,
+    /// The client did not heed a rate.
+    Throttled,
+    /// The log could not be read.
+    Failed,
+}
+
+impl Reason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Drained => "drained",
+            Self::TokenEnded => "token_ended",
+            Self::AccessRevoked => "access_revoked",
+            Self::Unverified => "unverified",
+            Self::Slow => "slow",
+            Self::Silent => "silent",
+            Self::Protocol => "protocol",
+            Self::Throttled => "throttled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl From<End> for Reason {
+    fn from(end: End) -> Self {
+        match end {
+            End::TokenEnded => Self::TokenEnded,
+            End::AccessRevoked => Self::AccessRevoked,
+            End::Drain => Self::Drained,
+        }
+    }
+}
+
+/// Where a stream is, as the target of its record.
+fn place(transport: Transport, thread: &ThreadId) -> String {
+    format!("/{}/chat/{thread}", transport.as_str())
+}
+
+fn deed<'a>(scope: &'a Scope, action: &'static str, method: &'a str, target: &'a str) -> Deed<'a> {
+    Deed {
+        place: scope.into(),
+        action,
+        method,
+        target,
+        ids: scope.ids(),
+    }
+}
+
+const fn done(remarks: &Remarks) -> Conclusion<'_> {
+    Conclusion {
+        outcome: Outcome::Done,
+        created: None,
+        remarks,
+    }
+}
+
+/// A stream that opened, until its closing is recorded.
+pub(crate) struct Opened {
+    recording: Recording,
+    transport: Transport,
+    thread: ThreadId,
+    reason: Option<Reason>,
+    connection: Connection,
+}
+
+impl Opened {
+    pub(crate) fn new(
+        recording: Recording,
+        route: &RouteKey,
+        transport: Transport,
+        connection: Connection,
+    ) -> Self {
+        Self {
+            recording,
+            transport,
+            thread: route.thread().clone(),
+            reason: None,
+            connection,
+        }
+    }
+
+    /// Records the opening; `None` where nothing is recorded.
+    pub(crate) async fn open(&self, scope: &Scope) -> Option<Recorded> {
+        let target = place(self.transport, &self.thread);
+        let deed = deed(scope, OpenStream::NAME, "GET", &target);
+        let remarks = Remarks::default();
+        let recorded = self.recording.note(&deed, done(&remarks)).await;
+        warned(&deed, recorded)
+    }
+
+    /// Says why the stream ends; the first reason counts.
+    pub(crate) fn ends(&mut self, reason: Reason) {
+        self.reason.get_or_insert(reason);
+    }
+
+    /// Records the closing, in a task of its own: who drops a stream cannot wait.
+    pub(crate) fn close(self, scope: Arc<Scope>) {
+        if !self.recording.is_on() {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(self.closed(scope))),
+            Err(_) => {
+                tracing::warn!(
+                    "a stream was dropped outside a runtime; its closing is not recorded"
+                );
+            }
+        }
+    }
+
+    async fn closed(self, scope: Arc<Scope>) {
+        let target = place(self.transport, &self.thread);
+        let deed = deed(&scope, CLOSE_STREAM, "GET", &target);
+        let reason = self.reason.unwrap_or(Reason::Client);
+        let remarks = Remarks::default().with("reason", reason.as_str());
+        let recorded = self.recording.note(&deed, done(&remarks)).await;
+        let _ = warned(&deed, recorded);
+        drop(self.connection);
+    }
+}
+
+/// Logs a degraded record; its reader is told as well.
+fn warned(deed: &Deed<'_>, recorded: Option<Recorded>) -> Option<Recorded> {
+    if let Some(Recorded::Degraded { why }) = recorded {
+        let (action, request_id) = (deed.action, &deed.ids.request_id);
+        tracing::warn!(action, %request_id, why, "the record of a deed is degraded");
+    }
+    recorded
+}
+
+/// What a message's record says of its event.
+pub(crate) fn remarks_on(appended: &Appended) -> Remarks {
+    let remarks = Remarks::default().with("event", appended.cursor);
+    if appended.duplicate {
+        remarks.with("duplicate", true)
+    } else {
+        remarks
+    }
+}
+
+impl Realtime {
+    /// Records the end of a message that came without a request of its own.
+    pub(crate) async fn record_post(
+        &self,
+        scope: &Scope,
+        route: &RouteKey,
+        answer: &Result<Appended, RealtimeError>,
+    ) -> Option<Recorded> {
+        let appended = match answer {
+            Ok(appended) => appended,
+            Err(error) => return self.record_failed_post(scope, route, error).await,
+        };
+        let target = posted_to(route);
+        let deed = deed(scope, PostMessage::NAME, "POST", &target);
+        let remarks = remarks_on(appended);
+        warned(&deed, self.recording.note(&deed, done(&remarks)).await)
+    }
+
+    async fn record_failed_post(
+        &self,
+        scope: &Scope,
+        route: &RouteKey,
+        error: &RealtimeError,
+    ) -> Option<Recorded> {
+        let problem = Problem::from(error.clone());
+        if problem.code().status() < 500 {
+            self.refused_post(scope, route, &problem);
+            return None;
+        }
+        let target = posted_to(route);
+        let deed = deed(scope, PostMessage::NAME, "POST", &target);
+        let conclusion = Conclusion {
+            outcome: Outcome::Failed(problem.code().as_str()),
+            created: None,
+            remarks: &Remarks::default(),
+        };
+        warned(&deed, self.recording.note(&deed, conclusion).await)
+    }
+
+    /// Takes note of a message that was refused.
+    pub(crate) fn refused_post(&self, scope: &Scope, route: &RouteKey, problem: &Problem) {
+        let target = posted_to(route);
+        let deed = deed(scope, PostMessage::NAME, "POST", &target);
+        self.recording.refused(&deed, problem.code().as_str());
+    }
+}
+
+fn posted_to(route: &RouteKey) -> String {
+    format!("/chat/threads/{}/messages", route.thread())
+}
