@@ -7,13 +7,13 @@
 //!   moves that count before it is acknowledged.
 
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use identity::Timestamp;
-use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, sync::Cache};
 
 /// How old an answer may be: so long a change made on another node may stay unseen.
 pub const FRESH_MAX: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ struct Seen<V> {
 pub(crate) struct Fresh<K, V> {
     seen: Cache<K, Seen<V>>,
     counters: Box<[AtomicU64]>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 /// The state of things before a load.
@@ -50,7 +50,7 @@ impl<K: Hash + Eq + Clone, V: Copy> Fresh<K, V> {
             counters: std::iter::repeat_with(AtomicU64::default)
                 .take(COUNTERS)
                 .collect(),
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What was said about training: who said it, when, and what it comes to.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use identity::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,15 @@ pub enum Training {
     Deny,
     /// It may.
     Allow,
+}
+
+impl fmt::Display for Training {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deny => "deny",
+            Self::Allow => "allow",
+        })
+    }
 }
 
 /// A text is neither `allow` nor `deny`.

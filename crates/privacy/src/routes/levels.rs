@@ -23,7 +23,7 @@ pub(crate) async fn set_tenant(
 ) -> Result<HttpResponse, Problem> {
     let (scope, to) = (&admitted.scope, admitted.body.0.training);
     let stored = prefs.set_tenant(scope, to, &precondition(&req)).await?;
-    Ok(view::level(stored))
+    Ok(view::changed(to, stored))
 }
 
 /// Withdraws what was said for the whole tenant.
@@ -36,8 +36,8 @@ pub(crate) async fn withdraw_tenant(
     prefs: Data<TrainPrefs>,
 ) -> Result<HttpResponse, Problem> {
     let scope = &admitted.scope;
-    prefs.withdraw_tenant(scope, &precondition(&req)).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let left = prefs.withdraw_tenant(scope, &precondition(&req)).await?;
+    Ok(view::withdrawn(left))
 }
 
 /// Says something for everyone on this system; for operators.
@@ -51,7 +51,7 @@ pub(crate) async fn set_system(
 ) -> Result<HttpResponse, Problem> {
     let (scope, to) = (&admitted.scope, admitted.body.0.training);
     let stored = prefs.set_system(scope, to, &precondition(&req)).await?;
-    Ok(view::level(stored))
+    Ok(view::changed(to, stored))
 }
 
 /// Withdraws what was said for everyone on this system; for operators.
@@ -64,6 +64,6 @@ pub(crate) async fn withdraw_system(
     prefs: Data<TrainPrefs>,
 ) -> Result<HttpResponse, Problem> {
     let scope = &admitted.scope;
-    prefs.withdraw_system(scope, &precondition(&req)).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let left = prefs.withdraw_system(scope, &precondition(&req)).await?;
+    Ok(view::withdrawn(left))
 }

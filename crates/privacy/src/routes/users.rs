@@ -62,7 +62,7 @@ pub(crate) async fn set(
 ) -> Result<HttpResponse, Problem> {
     let (subject, to) = (&admitted.object, admitted.body.0.training);
     let stored = prefs.set_user(subject, to, &precondition(&req)).await?;
-    Ok(view::level(stored))
+    Ok(view::changed(to, stored))
 }
 
 /// Withdraws what the caller's side said about a member.
@@ -76,6 +76,6 @@ pub(crate) async fn withdraw(
     prefs: Data<TrainPrefs>,
 ) -> Result<HttpResponse, Problem> {
     let subject = &admitted.object;
-    prefs.withdraw_user(subject, &precondition(&req)).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let left = prefs.withdraw_user(subject, &precondition(&req)).await?;
+    Ok(view::withdrawn(left))
 }

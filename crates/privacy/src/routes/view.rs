@@ -4,7 +4,7 @@ use actix_web::{
     HttpResponse,
     http::header::{ETag, EntityTag},
 };
-use identity::UserId;
+use identity::{Remarks, UserId, http::remarked};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -87,10 +87,19 @@ pub(super) fn effective(user: &UserId, levels: &Levels, gpc: bool) -> HttpRespon
     })
 }
 
-/// Answers with a level in a state, which the client can name in `If-Match`.
-pub(super) fn level(preference: Preference) -> HttpResponse {
-    let tag = EntityTag::new_strong(preference.version.to_string());
-    HttpResponse::Ok()
+/// Answers with a level in a state, which the client can name in `If-Match`;
+/// the record says what was `asked` for, whatever the level then says.
+pub(super) fn changed(asked: Training, level: Preference) -> HttpResponse {
+    let tag = EntityTag::new_strong(level.version.to_string());
+    let response = HttpResponse::Ok()
         .insert_header(ETag(tag))
-        .json(LevelView::of(Some(preference)))
+        .json(LevelView::of(Some(level)));
+    let remarks = Remarks::default().with("training", asked);
+    remarked(response, remarks.with("version", level.version))
+}
+
+/// Answers that something was withdrawn from a level.
+pub(super) fn withdrawn(level: Preference) -> HttpResponse {
+    let remarks = Remarks::default().with("version", level.version);
+    remarked(HttpResponse::NoContent().finish(), remarks)
 }

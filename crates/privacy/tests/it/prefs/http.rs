@@ -24,12 +24,9 @@ fn of(user: &str) -> String {
     format!("/privacy/train-prefs/users/{user}")
 }
 
-fn mounted() -> Mounted {
+fn mounted(recording: Recording) -> Mounted {
     let mut routes = Routes::new();
     tenantry_privacy::routes(&mut routes);
-    let recording = Recording::Nothing {
-        reason: "these tests look at the answers alone",
-    };
     routes.build(recording).unwrap()
 }
 
@@ -101,7 +98,7 @@ impl Caller<'_> {
                 .insert_header(("content-type", "application/json"))
                 .set_payload(body.to_owned());
         }
-        let (world, mounted) = (&self.node.world, mounted());
+        let (world, mounted) = (&self.node.world, mounted(self.node.recording.clone()));
         let entropy = world.entropy.clone();
         let app = App::new()
             .wrap(from_fn(edge))
@@ -353,5 +350,47 @@ async fn without_its_store_a_preference_reads_as_denied_and_cannot_be_changed() 
     assert_eq!(
         owner.delete(&of("u_owner")).await.is(),
         (503, "backend_unavailable")
+    );
+}
+
+#[actix_web::test]
+async fn the_record_says_who_said_what_about_whom_and_which_version_it_made() {
+    let node = Node::new();
+    let owner = node.caller("t_a", "u_owner", Role::Owner);
+    let ada = node.caller("t_a", "u_ada", Role::Viewer);
+    ada.put(&of("u_ada"), "deny").await;
+    owner.put(&of("u_ada"), "allow").await;
+    owner.put(TENANT, "allow").await;
+    ada.delete(&of("u_ada")).await;
+    ada.put(TENANT, "deny").await;
+    ada.get(OWN).await;
+    let lines = node.recorder.lines();
+    let outcomes = lines.iter().filter(|line| !line.starts_with("intent"));
+    let who = |user: &str, rest: &str| format!("t_a/dev {user} privacy.train_prefs.{rest}");
+    let (ada, owner) = (|rest| who("u_ada", rest), |rest| who("u_owner", rest));
+    assert_eq!(
+        outcomes.cloned().collect::<Vec<_>>(),
+        [
+            format!(
+                "outcome {}: done training=deny version=1",
+                ada("set_user PUT /privacy/train-prefs/users/u_ada")
+            ),
+            format!(
+                "outcome {}: done training=allow version=2",
+                owner("set_user PUT /privacy/train-prefs/users/u_ada")
+            ),
+            format!(
+                "outcome {}: done training=allow version=1",
+                owner("set_tenant PUT /privacy/train-prefs/tenant")
+            ),
+            format!(
+                "outcome {}: done version=3",
+                ada("withdraw_user DELETE /privacy/train-prefs/users/u_ada")
+            ),
+            format!(
+                "refused {}: refused role_forbidden",
+                ada("set_tenant PUT /privacy/train-prefs/tenant")
+            ),
+        ]
     );
 }

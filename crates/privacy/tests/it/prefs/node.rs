@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use identity::{Env, Role, Scope, SystemAuthority, UserId};
+use identity::{Env, Recording, Role, Scope, SystemAuthority, UserId};
 use store::{Batch, DocKey, Documents, Partition};
 use tenantry_privacy::{
     Effective, Precondition, Preference, PrivacyError, Source, TrainPrefs, TrainPrefsDeps, Training,
 };
-use testkit::{Faulty, MemoryDocuments, World};
+use testkit::{Faulty, MemoryDocuments, MemoryRecorder, World};
 
 pub(super) use Training::{Allow, Deny};
 
@@ -16,6 +16,8 @@ pub(super) struct Node {
     pub(super) world: World,
     pub(super) documents: Arc<Faulty<MemoryDocuments>>,
     pub(super) prefs: Arc<TrainPrefs>,
+    pub(super) recorder: Arc<MemoryRecorder>,
+    pub(super) recording: Recording,
 }
 
 /// Preferences over `documents`, with nothing remembered.
@@ -34,7 +36,10 @@ impl Node {
         let memory = MemoryDocuments::new(world.clock.clone());
         let documents = Arc::new(Faulty::new(memory));
         let prefs = over(&world, documents.clone());
+        let (recorder, recording) = MemoryRecorder::recording();
         Self {
+            recorder,
+            recording,
             world,
             documents,
             prefs,
