@@ -20,6 +20,21 @@ pub struct Label(SmolStr);
 pub struct InvalidLabel;
 
 impl Label {
+    /// What stands for a name that is no label.
+    pub(crate) const fn unknown() -> Self {
+        Self(SmolStr::new_static("unknown"))
+    }
+
+    /// The name of the part that closes what a crash left open.
+    pub(crate) const fn recovery() -> Self {
+        Self(SmolStr::new_static("audit.recovery"))
+    }
+
+    /// The action of an erasure.
+    pub(crate) const fn subject_erased() -> Self {
+        Self(SmolStr::new_static("subject.erased"))
+    }
+
     /// The label as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

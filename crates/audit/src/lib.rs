@@ -18,13 +18,16 @@ pub mod export;
 pub mod hash;
 pub mod head;
 pub mod heads;
-pub mod index;
 mod label;
 pub mod leaf;
 mod lines;
 pub mod log;
+#[cfg(feature = "http")]
+mod openapi;
 pub mod receipt;
 mod record;
+#[cfg(feature = "http")]
+pub(crate) mod routes;
 pub mod seal;
 mod seq;
 pub mod service;
@@ -43,9 +46,14 @@ pub use head::{Head, HeadFlags, InvalidHead};
 pub use heads::{Heads, HeadsError, NextHeads};
 pub use label::{InvalidLabel, LABEL_BYTES_MAX, Label};
 pub use leaf::{LEAF_BYTES_MAX, Leaf, LeafActor, LeafError, LeafTarget, LeafTargetId};
+#[cfg(feature = "http")]
+pub use openapi::openapi;
 pub use receipt::Receipt;
 pub use record::{DamagedRecord, RECORD_BYTES_MAX, Record};
+#[cfg(feature = "http")]
+pub use routes::routes;
 pub use seal::{OpenError, Opened, SEALED_BYTES_MAX};
 pub use seq::{InvalidSeq, LOG_SIZE_MAX, Seq};
 pub use signer::{SignerError, Signers};
 pub use trust::{NoteRefused, Trust, TrustError, TrustFile};
+pub use verify::VerifyError;

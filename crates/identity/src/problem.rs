@@ -75,6 +75,8 @@ codes! {
     LastOwner = 409, "last_owner", "A tenant always has an owner";
     /// The bootstrap was done for another operator.
     AlreadyBootstrapped = 409, "already_bootstrapped", "An operator exists already";
+    /// A legal hold keeps everything as it is.
+    LegalHold = 409, "legal_hold", "A legal hold forbids this";
     /// The stored version is not the expected one.
     PreconditionFailed = 412, "precondition_failed", "The record has changed";
     /// `If-Match` is needed.

@@ -15,6 +15,12 @@ pub const SUBJECT_KEY_BYTES: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub [u8; KEY_ID_BYTES]);
 
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// The AES-256-GCM key of one subject in one tenant. It neither prints nor compares.
 pub struct SubjectKey {
     id: KeyId,

@@ -23,10 +23,12 @@ impl Audit {
     pub async fn record(self: &Arc<Self>, event: DatasetEvent) -> Result<Recorded, SealError> {
         let audit = Arc::clone(self);
         let task = tokio::spawn(async move { audit.write(&event).await });
-        task.await.unwrap_or(Ok(Recorded::Degraded { why: "failed" }))
+        task.await
+            .unwrap_or(Ok(Recorded::Degraded { why: "failed" }))
     }
 
-    async fn write(&self, event: &DatasetEvent) -> Result<Recorded, SealError> {
+    /// See [`Audit::record`]; a caller that does not wait may lose the record.
+    pub(super) async fn write(&self, event: &DatasetEvent) -> Result<Recorded, SealError> {
         let log = LogId {
             tenant: event.tenant.clone(),
             env: event.env,
@@ -157,7 +159,9 @@ fn idempotency(body: &[u8]) -> Idempotency {
     let hash = Hash::of(&[body]);
     let mut halves = [[0; 16]; 2];
     let bytes = halves.iter_mut().flatten();
-    bytes.zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
+    bytes
+        .zip(hash.as_bytes())
+        .for_each(|(to, from)| *to = *from);
     let [key, fingerprint] = halves;
     Idempotency { key, fingerprint }
 }

@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use identity::{Env, SystemAuthority, TenantId, UserId};
+use identity::{Env, Scope, SystemAuthority, TenantId, UserId};
 use store::{DocKey, Partition, StreamKey};
 
 use crate::{log::TileId, seal::KeyId};
@@ -27,6 +27,15 @@ pub struct LogId {
 }
 
 impl LogId {
+    /// The log of the scope's tenant and environment.
+    #[must_use]
+    pub fn of(scope: &Scope) -> Self {
+        Self {
+            tenant: scope.tenant().clone(),
+            env: scope.env(),
+        }
+    }
+
     /// The log for what belongs to no tenant: the operators' own, in production.
     #[must_use]
     pub fn system() -> Self {
@@ -78,10 +87,6 @@ impl Layout {
         DocKey::new(&self.of(&log.tenant, "audit-tiles"), id)
     }
 
-    pub(crate) fn index(&self, log: &LogId) -> Partition {
-        self.of(&log.tenant, "audit-index")
-    }
-
     pub(crate) fn subjects(&self, tenant: &TenantId) -> Partition {
         self.of(tenant, "audit-subjects")
     }
@@ -92,12 +97,12 @@ impl Layout {
     }
 
     pub(crate) fn subject_key(&self, tenant: &TenantId, subject: &UserId, key: KeyId) -> DocKey {
-        let id = format!("{}{}", Self::subject_prefix(subject), hex(key));
+        let id = format!("{}{key}", Self::subject_prefix(subject));
         DocKey::new(&self.subjects(tenant), id)
     }
 
     pub(crate) fn key(&self, tenant: &TenantId, key: KeyId) -> DocKey {
-        DocKey::new(&self.subjects(tenant), format!("key/{}", hex(key)))
+        DocKey::new(&self.subjects(tenant), format!("key/{key}"))
     }
 
     pub(crate) fn epochs(&self) -> Partition {
@@ -111,8 +116,4 @@ impl Layout {
     fn of(&self, tenant: &TenantId, kind: &'static str) -> Partition {
         Partition::of_tenant(&self.authority, tenant, kind)
     }
-}
-
-fn hex(key: KeyId) -> String {
-    key.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -11,10 +11,14 @@
 mod anchor;
 mod append;
 mod config;
+mod erase;
 mod integrate;
 mod layout;
 mod logs;
+mod proofs;
 mod publish;
+mod query;
+mod reader;
 mod recorder;
 mod recover;
 mod refusals;
@@ -34,11 +38,18 @@ use identity::{Clock, Entropy, SystemAuthority, TenantId, UserId};
 use store::{Documents, EventLog};
 
 pub use config::AuditConfig;
+pub use erase::{EraseError, Erased};
 pub use layout::LogId;
+pub use proofs::ProofError;
+pub use query::{EntryPage, Filter, LOOKED_AT_MAX};
+pub use reader::{Entry, ReadError};
 pub use recorder::AuditRecorder;
 pub use recover::OpenAuditError;
 pub use spool::SPOOL_BYTES_MAX;
 pub use wrap::{InvalidWrappingKey, WrappingKey};
+
+#[cfg(feature = "http")]
+pub(crate) use query::{actor, target};
 
 use layout::Layout;
 use logs::Logs;

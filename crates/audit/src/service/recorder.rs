@@ -27,7 +27,9 @@ impl AuditRecorder {
             Err(error) => {
                 metrics::counter!("tenantry_audit_lost_total").increment(1);
                 tracing::error!(%error, "a deed cannot be recorded");
-                Recorded::Degraded { why: "unrecordable" }
+                Recorded::Degraded {
+                    why: "unrecordable",
+                }
             }
         }
     }
@@ -50,7 +52,7 @@ impl Audit {
             project: place.project,
             time: self.clock.now(),
             actor: place.actor,
-            action: label(deed.action, "unknown"),
+            action: label(deed.action),
             target: target::of_path(deed.target),
             phase,
             request_id: deed.ids.request_id.clone(),
@@ -115,16 +117,16 @@ fn denied(source: &'static str) -> Training {
     }
 }
 
-/// Actions and codes are constants of the program; `instead` is for one that is no label.
-fn label(text: &str, instead: &'static str) -> Label {
-    text.parse().unwrap_or_else(|_| Label::from_static(instead))
+/// Actions and codes are constants of the program, and labels; one that is not is `unknown`.
+fn label(text: &str) -> Label {
+    text.parse().unwrap_or_else(|_| Label::unknown())
 }
 
 fn outcome(outcome: identity::Outcome) -> Outcome {
     match outcome {
         identity::Outcome::Done => Outcome::Done,
-        identity::Outcome::Refused(code) => Outcome::Refused(label(code, "unknown")),
-        identity::Outcome::Failed(code) => Outcome::Failed(label(code, "unknown")),
+        identity::Outcome::Refused(code) => Outcome::Refused(label(code)),
+        identity::Outcome::Failed(code) => Outcome::Failed(label(code)),
     }
 }
 
@@ -146,21 +148,22 @@ fn conclude(event: &mut DatasetEvent, conclusion: &Conclusion<'_>) {
 impl Recorder for AuditRecorder {
     async fn intend(&self, deed: &Deed<'_>) -> Box<dyn Pending> {
         let event = self.0.event(deed, Phase::Intent).await;
-        let recorded = self.write(event.clone()).await;
-        let intent = match recorded {
-            Recorded::Durable { seq } => Seq::try_from(seq).ok(),
-            Recorded::Degraded { .. } => None,
-        };
-        Box::new(PendingDeed {
-            recorder: self.clone(),
-            event: Some(event),
-            intent,
-            runtime: Handle::current(),
-        })
+        let recorder = self.clone();
+        let again = event.clone();
+        // A task of its own: if the caller does not wait, what it made is dropped when
+        // the intent is written, and closes it.
+        let task = tokio::spawn(async move { PendingDeed::begin(recorder, event).await });
+        match task.await {
+            Ok(pending) => Box::new(pending),
+            Err(_) => Box::new(PendingDeed::without_intent(self.clone(), again)),
+        }
     }
 
     async fn note(&self, deed: &Deed<'_>, conclusion: Conclusion<'_>) -> Recorded {
-        let mut event = self.0.event(deed, Phase::Event(outcome(conclusion.outcome))).await;
+        let mut event = self
+            .0
+            .event(deed, Phase::Event(outcome(conclusion.outcome)))
+            .await;
         conclude(&mut event, &conclusion);
         self.write(event).await
     }
@@ -182,6 +185,24 @@ struct PendingDeed {
 }
 
 impl PendingDeed {
+    async fn begin(recorder: AuditRecorder, event: DatasetEvent) -> Self {
+        let recorded = recorder.write(event.clone()).await;
+        let mut pending = Self::without_intent(recorder, event);
+        if let Recorded::Durable { seq } = recorded {
+            pending.intent = Seq::try_from(seq).ok();
+        }
+        pending
+    }
+
+    fn without_intent(recorder: AuditRecorder, event: DatasetEvent) -> Self {
+        Self {
+            recorder,
+            event: Some(event),
+            intent: None,
+            runtime: Handle::current(),
+        }
+    }
+
     fn outcome(&mut self, outcome: Outcome) -> Option<DatasetEvent> {
         let mut event = self.event.take()?;
         event.time = self.recorder.0.clock.now();

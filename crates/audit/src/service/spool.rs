@@ -112,7 +112,10 @@ impl Spool {
         line.push(b'\n');
         let mut state = self.state.lock();
         if state.bytes + line.len() as u64 > SPOOL_BYTES_MAX {
-            return Err(io::Error::new(io::ErrorKind::StorageFull, "the spool is full"));
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "the spool is full",
+            ));
         }
         let written = state.file.write_all(&line);
         if let Err(error) = written.and_then(|()| state.file.sync_data()) {
@@ -268,7 +271,8 @@ mod tests {
 
     fn bodies(spool: &Spool) -> Vec<String> {
         let all = spool.waiting().unwrap().into_iter();
-        all.map(|one| String::from_utf8(one.body).unwrap()).collect()
+        all.map(|one| String::from_utf8(one.body).unwrap())
+            .collect()
     }
 
     #[test]
@@ -285,7 +289,10 @@ mod tests {
         assert_eq!(bodies(&spool), ["1", "2", "3"]);
         assert!(spool.holds(&waiting(prod, "").log));
         spool.forget(&[false, true]).unwrap();
-        assert_eq!((bodies(&spool), spool.len()), (vec!["1".into(), "3".into()], 2));
+        assert_eq!(
+            (bodies(&spool), spool.len()),
+            (vec!["1".into(), "3".into()], 2)
+        );
         assert!(!spool.holds(&waiting(prod, "").log) && spool.holds(&waiting(dev, "").log));
         spool.keep(&waiting(prod, "4")).unwrap();
         spool.forget(&[true, true]).unwrap();

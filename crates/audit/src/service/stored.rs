@@ -9,7 +9,7 @@ use super::LogId;
 use crate::{
     Hash, Salt,
     head::{Head, HeadFlags, binding},
-    log::LogState,
+    log::{LogState, TILE_BYTES},
 };
 
 /// What an epoch said, or will say, of a log.
@@ -106,6 +106,14 @@ impl StoredHead {
                 training_denied: said.training_denied,
             },
         }
+    }
+
+    /// The most bytes that [`Self::encode`] gives.
+    pub(super) fn size_max(&self) -> usize {
+        const REST: usize = 1024;
+        let levels =
+            usize::from(self.state.size() > 0) + (self.state.size().max(1).ilog2() / 8) as usize;
+        REST + levels * TILE_BYTES + self.open.len() * 10
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>, StoreError> {

@@ -184,15 +184,15 @@ impl Subjects {
         Ok(Some(key))
     }
 
-    /// Destroys all keys of `subject`; says how many there were.
+    /// Destroys all keys of `subject`; says which.
     ///
     /// What they sealed can be read by nobody from then on.
     pub(super) async fn erase(
         &self,
         tenant: &TenantId,
         subject: &UserId,
-    ) -> Result<usize, StoreError> {
-        let mut destroyed = 0;
+    ) -> Result<Vec<KeyId>, StoreError> {
+        let mut destroyed = Vec::new();
         loop {
             let keys = self.stored(tenant, subject, ERASED_MAX).await?;
             let batch = keys.iter().fold(Batch::new(), |batch, (key, _)| {
@@ -212,7 +212,7 @@ impl Subjects {
             for (key, _) in &keys {
                 self.by_id.remove(&(tenant.clone(), *key));
             }
-            destroyed += keys.len();
+            destroyed.extend(keys.into_iter().map(|(key, _)| key));
         }
     }
 
@@ -227,13 +227,14 @@ impl Subjects {
             after: None,
             limit,
         };
-        let rows = self.documents.list(&self.layout.subjects(tenant), &listing);
-        let rows = rows.await?.into_iter();
-        rows.map(|row| {
-            let id = row.value.first_chunk().copied().map(KeyId);
-            let id = id.ok_or_else(|| StoreError::Corrupt(row.id.clone()))?;
-            Ok((id, row.value))
-        })
-        .collect()
+        let partition = self.layout.subjects(tenant);
+        let rows = self.documents.list(&partition, &listing).await?;
+        rows.into_iter()
+            .map(|row| {
+                let id = row.value.first_chunk().copied().map(KeyId);
+                let id = id.ok_or_else(|| StoreError::Corrupt(row.id.clone()))?;
+                Ok((id, row.value))
+            })
+            .collect()
     }
 }

@@ -25,7 +25,7 @@ pub struct InvalidWrappingKey;
 /// A stored subject key was damaged, moved, or wrapped under another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a stored subject key cannot be unwrapped")]
-pub struct NotUnwrapped;
+pub(super) struct NotUnwrapped;
 
 impl fmt::Debug for WrappingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,7 +126,12 @@ mod tests {
 
     #[test]
     fn a_wrapping_key_has_32_bytes() {
-        for bad in ["", "x", &BASE64_STANDARD.encode([1; 31]), &BASE64_STANDARD.encode([1; 33])] {
+        for bad in [
+            "",
+            "x",
+            &BASE64_STANDARD.encode([1; 31]),
+            &BASE64_STANDARD.encode([1; 33]),
+        ] {
             assert!(WrappingKey::parse(bad).is_err());
         }
     }

@@ -1,0 +1,87 @@
+//! Receipts, checkpoints and exports.
+
+use actix_web::{HttpResponse, http::header, web::Data};
+use identity::{
+    Code, Problem,
+    http::{Admitted, Json, Public, Query},
+};
+use serde::Deserialize;
+
+use super::{Checkpoints, ExportAudit, ReadAudit, events::Place};
+use crate::{Seq, service::Audit};
+
+/// What a reader knows already.
+#[derive(Deserialize)]
+pub(crate) struct ReceiptQuery {
+    since: Option<u64>,
+}
+
+/// Proves one record: its leaf, its place in the log, the log's head, the epoch and
+/// the signed checkpoint. Waits up to five seconds for the epoch that covers it.
+#[utoipa::path(get, path = "/audit/events/{seq}/receipt", tag = "audit",
+    params(("seq" = u64, Path),
+        ("since" = Option<u64>, Query, description = "The size of a checkpoint that you know")),
+    responses((status = 200, description = "The receipt, as docs/audit-format.md describes it"),
+        (status = 404, description = "There is no such record"),
+        (status = 503, description = "No checkpoint covers it yet")))]
+pub(crate) async fn receipt(
+    admitted: Admitted<ReadAudit, (), Place>,
+    query: Query<ReceiptQuery>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let Place(seq) = admitted.object;
+    let receipt = audit.receipt(&admitted.scope, seq, query.0.since).await?;
+    Ok(HttpResponse::Ok().json(receipt))
+}
+
+/// The signed checkpoint that covers every tenant's log.
+#[utoipa::path(get, path = "/audit/checkpoint", tag = "audit",
+    responses((status = 200, description = "A C2SP signed note", content_type = "text/plain"),
+        (status = 404, description = "Nothing was signed yet")))]
+pub(crate) async fn checkpoint(
+    _: Public<Checkpoints>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let note = audit.checkpoint();
+    let note = note.ok_or_else(|| Problem::new(Code::NotFound, "Nothing was signed yet."))?;
+    Ok(HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .body(note.to_string()))
+}
+
+/// Which records to export.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(crate) struct ExportBody {
+    /// The first seq; 1 when absent.
+    from: Option<u64>,
+    /// The last seq; the last that a checkpoint covers when absent.
+    to: Option<u64>,
+    /// The size of a checkpoint that you know.
+    since: Option<u64>,
+}
+
+/// Exports records with all proofs as JSON lines that verify offline.
+#[utoipa::path(post, path = "/audit/export", tag = "audit", request_body = ExportBody,
+    responses((status = 200, description = "JSON lines, as docs/audit-format.md describes them",
+        content_type = "application/jsonl")))]
+pub(crate) async fn export(
+    admitted: Admitted<ExportAudit, Json<ExportBody>>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let Json(ExportBody { from, to, since }) = admitted.body;
+    let from = Seq::try_from(from.unwrap_or(1))
+        .map_err(|_| Problem::invalid("/from", "is a seq, 1 or more"))?;
+    if to.is_some_and(|to| to + 1 < from.get()) {
+        return Err(Problem::invalid("/to", "is not before from"));
+    }
+    let audit = audit.into_inner();
+    let lines = audit.export(&admitted.scope, from, to, since).await?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/jsonl")
+        .insert_header((
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"audit.jsonl\"",
+        ))
+        .streaming(lines))
+}

@@ -1,0 +1,151 @@
+//! Erasure of a subject, and the hold that forbids it.
+//!
+//! Erasing destroys the subject's keys in the tenant. The records stay, every
+//! proof of them holds, and nobody can read the subject's values any more.
+
+use std::sync::Arc;
+
+use identity::{Env, Recorded, Scope, UserId};
+use serde_json::{Map, Value};
+use store::{Batch, CommitError, StoreError};
+
+use super::{Audit, LogId, logs::Log};
+use crate::{Actor, DatasetEvent, Label, Outcome, Phase, seal::KeyId};
+
+/// How often a hold is tried again because the log changed meanwhile.
+const TRIES_MAX: usize = 16;
+/// Keys that the record of an erasure names.
+const KEYS_NAMED_MAX: usize = 100;
+
+/// What an erasure did.
+#[derive(Debug)]
+pub struct Erased {
+    /// How many keys were destroyed; 0 when nothing was sealed for the subject.
+    pub keys: usize,
+    /// The record of it.
+    pub recorded: Recorded,
+}
+
+/// Why a subject is not erased.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// Nothing may be erased while a hold is on.
+    #[error("a legal hold forbids erasure in {0}")]
+    Held(Env),
+    /// The store does not answer, or records wait in the spool; try again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Audit {
+    /// Destroys the keys of `subject` in the scope's tenant, in all environments.
+    ///
+    /// # Errors
+    /// [`EraseError`]; then nothing was destroyed, or what is left is destroyed by
+    /// asking again.
+    pub async fn erase(
+        self: &Arc<Self>,
+        scope: &Scope,
+        subject: &UserId,
+    ) -> Result<Erased, EraseError> {
+        for env in Env::ALL {
+            if self.hold(scope, env).await? {
+                return Err(EraseError::Held(env));
+            }
+        }
+        if self.spool.len() > 0 {
+            let why = "records wait in the spool, which may hold keys of the subject";
+            return Err(StoreError::Unavailable(why.to_owned()).into());
+        }
+        let keys = self.subjects.erase(scope.tenant(), subject).await?;
+        let event = self.erased(scope, &keys).await;
+        let recorded = self.record(event).await;
+        Ok(Erased {
+            keys: keys.len(),
+            // The event is bounded; what cannot be sealed here is a fault of the cipher.
+            recorded: recorded.unwrap_or(Recorded::Degraded { why: "cipher" }),
+        })
+    }
+
+    /// Names the keys, by which the records that they sealed are found, and not the subject.
+    async fn erased(&self, scope: &Scope, keys: &[KeyId]) -> DatasetEvent {
+        let actor = Actor::User {
+            id: scope.user().clone(),
+            role: Some(scope.auth().role()),
+        };
+        let named = keys.iter().take(KEYS_NAMED_MAX);
+        let named: Vec<String> = named.map(ToString::to_string).collect();
+        DatasetEvent {
+            tenant: scope.tenant().clone(),
+            env: scope.env(),
+            project: Some(scope.project().clone()),
+            time: self.clock.now(),
+            training: self.training_of(scope.tenant(), &actor).await,
+            actor,
+            action: Label::subject_erased(),
+            target: None,
+            phase: Phase::Event(Outcome::Done),
+            request_id: scope.ids().request_id.clone(),
+            traceparent: Some(scope.ids().traceparent.clone()),
+            idempotency: None,
+            repeated: 1,
+            metadata: Map::from_iter([
+                ("keys".to_owned(), Value::from(named)),
+                ("destroyed".to_owned(), Value::from(keys.len())),
+            ]),
+            personal: Vec::new(),
+        }
+    }
+
+    /// Whether a legal hold is on in an environment of the scope's tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn hold(&self, scope: &Scope, env: Env) -> Result<bool, StoreError> {
+        let id = LogId {
+            tenant: scope.tenant().clone(),
+            env,
+        };
+        match self.logs.find(&id).await? {
+            Some(log) => Ok(self.head_of(&log).await?.flags.legal_hold),
+            None => Ok(false),
+        }
+    }
+
+    /// Puts the scope's log under legal hold, or lifts it. The next epoch tells of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_hold(&self, scope: &Scope, on: bool) -> Result<(), StoreError> {
+        let log = self.logs.open(&LogId::of(scope)).await?;
+        for _ in 0..TRIES_MAX {
+            if self.try_hold(&log, on).await? {
+                return Ok(());
+            }
+        }
+        let why = "the log changes too often";
+        Err(StoreError::Unavailable(why.to_owned()))
+    }
+
+    async fn try_hold(&self, log: &Log, on: bool) -> Result<bool, StoreError> {
+        let key = self.layout.head(log.slot);
+        let (mut head, version) = self.versioned_head(log).await?;
+        if head.flags.legal_hold == on {
+            return Ok(true);
+        }
+        head.enter(self.publisher.next_epoch());
+        head.flags.legal_hold = on;
+        let batch = Batch::new()
+            .expect_version(&key, version)
+            .put(&key, head.encode()?);
+        match self.documents.commit(batch).await {
+            Ok(_) => {
+                let leaf = head.leaf(&head.said()).leaf_hash();
+                self.publisher.await_epoch([(log.slot.into(), leaf)]);
+                Ok(true)
+            }
+            Err(CommitError::Conflict(_)) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+}

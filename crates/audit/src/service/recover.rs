@@ -1,0 +1,319 @@
+//! Taking up the work: what is stored must agree with what was signed.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use serde_json::Map;
+use store::{Cursor, LIST_LIMIT_MAX, Listing, READ_EVENTS_MAX, Read, StoreError};
+
+use super::{
+    Audit, anchor,
+    integrate::{checked, note_phase},
+    logs::Log,
+    publish::{Published, StoredEpoch},
+    stored::StoredHead,
+};
+use crate::{
+    Actor, Checkpoint, DatasetEvent, Epoch, Hash, Heads, Label, Outcome, Phase, Seq, Training,
+    Trust, TrustError, TrustFile,
+    log::{Ask, Frontier, LogState},
+};
+
+/// Why the audit log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenAuditError {
+    /// The store does not answer, or is damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The spool cannot be opened.
+    #[error("the audit spool {0}: {1}")]
+    Spool(PathBuf, #[source] io::Error),
+    /// The anchor cannot be read.
+    #[error("the audit anchor {0}: {1}")]
+    Anchor(PathBuf, #[source] io::Error),
+    /// A former key is malformed.
+    #[error(transparent)]
+    Key(#[from] TrustError),
+}
+
+/// What the heads that are stored say.
+#[derive(Default)]
+struct Found {
+    /// By slot, as of the last epoch.
+    told: Vec<Hash>,
+    /// Heads that no epoch tells of yet.
+    waiting: Vec<(u64, Hash)>,
+    /// Logs with records that are not integrated, or with open intents.
+    unfinished: Vec<(Arc<Log>, StoredHead)>,
+}
+
+impl Audit {
+    /// See [`Audit::open`].
+    pub(super) async fn recover(&self) -> Result<(), OpenAuditError> {
+        let trust = self.trust()?;
+        let latest = self.documents.get(&self.layout.latest_epoch()).await?;
+        let anchored = self.anchored(&trust)?;
+        let mut number = 0;
+        let mut resumed = None;
+        match &latest {
+            None => {
+                if anchored.is_some() {
+                    self.freeze("the anchor tells of epochs, the store has none");
+                }
+            }
+            Some(latest) => match read_epoch(&trust, &latest.value) {
+                Ok((epoch, log, note)) => {
+                    number = epoch.number;
+                    if let Some(anchored) = anchored {
+                        self.compare(&log, &anchored).await?;
+                    }
+                    resumed = Some((epoch, log, note, latest.version));
+                }
+                Err(why) => self.freeze(format!("the last epoch: {why}")),
+            },
+        }
+        let found = self.find_heads(number).await?;
+        if let Some((epoch, log, note, version)) = resumed {
+            let heads = Heads::new(found.told);
+            if heads.slots() != epoch.slots || heads.root() != epoch.heads {
+                self.freeze(format!("the stored heads are not those of epoch {number}"));
+            }
+            let published = Published {
+                heads,
+                log,
+                epoch: Some(epoch),
+                version: Some(version),
+            };
+            self.publisher.resume(published, &note);
+        }
+        if self.frozen().is_some() {
+            return Ok(());
+        }
+        self.publisher.await_epoch(found.waiting);
+        for (log, head) in found.unfinished {
+            self.close_orphans(&log, head).await?;
+        }
+        Ok(())
+    }
+
+    fn trust(&self) -> Result<Trust, TrustError> {
+        let signers = self.publisher.signers();
+        let mut keys = signers.verifier_keys().to_vec();
+        keys.extend(self.config.former_keys.iter().cloned());
+        Trust::new(TrustFile {
+            origin: signers.origin().to_string(),
+            keys,
+            tenant: None,
+            env: None,
+            slot: None,
+        })
+    }
+
+    fn anchored(&self, trust: &Trust) -> Result<Option<Checkpoint>, OpenAuditError> {
+        let Some(path) = &self.config.anchor else {
+            return Ok(None);
+        };
+        let read = anchor::read(path);
+        let note = read.map_err(|error| OpenAuditError::Anchor(path.clone(), error))?;
+        let Some(note) = note else {
+            return Ok(None);
+        };
+        match trust.checkpoint(&note) {
+            Ok(checkpoint) => Ok(Some(checkpoint)),
+            Err(why) => {
+                self.freeze(format!("the anchor: {why}"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Freezes unless the stored log of epochs continues the anchored one.
+    async fn compare(&self, log: &LogState, anchored: &Checkpoint) -> Result<(), OpenAuditError> {
+        if anchored.size > log.size() {
+            self.freeze(format!(
+                "the anchor tells of epoch {}, the store ends with {}: it is an old copy",
+                anchored.size,
+                log.size()
+            ));
+            return Ok(());
+        }
+        let ask = Ask::Frontier {
+            size: anchored.size,
+        };
+        let hashes = match self.prove_epochs(log, ask).await {
+            Err(StoreError::Corrupt(_)) => None,
+            answer => Some(answer?),
+        };
+        let then = hashes.and_then(|hashes| Frontier::from_parts(anchored.size, hashes));
+        if then.is_none_or(|then| then.root() != anchored.root) {
+            self.freeze("the log of epochs is not the one that the anchor tells of");
+        }
+        Ok(())
+    }
+
+    /// Reads all heads, in the order of their slots.
+    async fn find_heads(&self, epoch: u64) -> Result<Found, OpenAuditError> {
+        let mut found = Found::default();
+        let mut after = None;
+        loop {
+            let listing = Listing {
+                prefix: String::new(),
+                after,
+                limit: LIST_LIMIT_MAX,
+            };
+            let rows = self.documents.list(&self.layout.heads(), &listing).await?;
+            for row in &rows {
+                let head = StoredHead::decode(&row.value)?;
+                self.take_up(&mut found, head, epoch).await?;
+            }
+            after = rows.last().map(|row| row.id.clone());
+            if rows.len() < LIST_LIMIT_MAX {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn take_up(
+        &self,
+        found: &mut Found,
+        head: StoredHead,
+        epoch: u64,
+    ) -> Result<(), OpenAuditError> {
+        if let Some(said) = head.said_in(epoch) {
+            found.told.push(head.leaf(&said).leaf_hash());
+        }
+        if head.epoch > epoch {
+            let leaf = head.leaf(&head.said());
+            found.waiting.push((head.slot.into(), leaf.leaf_hash()));
+        }
+        let log = self.logs.remember(&head.log, head.slot);
+        let stored = self.events.bounds(&log.records).await?.head;
+        if stored < head.state.size() {
+            self.freeze(format!(
+                "{}: {} records are integrated, {stored} are stored",
+                log.id,
+                head.state.size()
+            ));
+        }
+        if stored > head.state.size() || head.epoch == 0 {
+            self.logs.mark(&log);
+        }
+        if stored > head.state.size() || !head.open.is_empty() {
+            found.unfinished.push((log, head));
+        }
+        Ok(())
+    }
+
+    /// Closes intents without an outcome: nobody is left who knows how they ended.
+    async fn close_orphans(&self, log: &Log, mut head: StoredHead) -> Result<(), OpenAuditError> {
+        let mut seq = head.state.size();
+        let epoch = self.events.bounds(&log.records).await?.epoch;
+        let mut orphans: Vec<(u64, Option<crate::Leaf>)> =
+            head.open.iter().map(|seq| (*seq, None)).collect();
+        loop {
+            let after = Some(Cursor { epoch, seq });
+            let read = self
+                .events
+                .read(&log.records, after, READ_EVENTS_MAX)
+                .await?;
+            let Read::Page { events, .. } = read else {
+                break;
+            };
+            let Some(last) = events.last() else {
+                break;
+            };
+            seq = last.cursor.seq;
+            for event in &events {
+                match checked(&log.id, &event.body) {
+                    Ok((_, leaf)) => {
+                        note_phase(&mut head.open, event.cursor.seq, &leaf.phase);
+                        if leaf.phase == Phase::Intent {
+                            orphans.push((event.cursor.seq, Some(leaf)));
+                        }
+                    }
+                    Err(why) => {
+                        self.freeze(format!("{} at seq {}: {why}", log.id, event.cursor.seq));
+                    }
+                }
+            }
+        }
+        for (seq, leaf) in orphans {
+            if head.open.contains(&seq) {
+                self.close_orphan(log, seq, leaf).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn close_orphan(
+        &self,
+        log: &Log,
+        seq: u64,
+        leaf: Option<crate::Leaf>,
+    ) -> Result<(), OpenAuditError> {
+        let leaf = match leaf {
+            Some(leaf) => leaf,
+            None => self.leaf_at(log, seq).await?,
+        };
+        let Ok(intent) = Seq::try_from(seq) else {
+            return Ok(());
+        };
+        let event = DatasetEvent {
+            tenant: log.id.tenant.clone(),
+            env: log.id.env,
+            project: leaf.project,
+            time: self.clock.now(),
+            actor: Actor::System(Label::recovery()),
+            action: leaf.action,
+            target: None,
+            phase: Phase::Outcome {
+                intent,
+                outcome: Outcome::Unknown,
+            },
+            request_id: leaf.request_id,
+            traceparent: leaf.traceparent,
+            training: Training {
+                allowed: false,
+                ..leaf.training
+            },
+            idempotency: None,
+            repeated: 1,
+            metadata: Map::new(),
+            personal: Vec::new(),
+        };
+        let recorded = self.write(&event).await;
+        tracing::info!(log = %log.id, seq, ?recorded, "an intent is closed as unknown");
+        Ok(())
+    }
+
+    async fn leaf_at(&self, log: &Log, seq: u64) -> Result<crate::Leaf, StoreError> {
+        let epoch = self.events.bounds(&log.records).await?.epoch;
+        let after = Cursor {
+            epoch,
+            seq: seq - 1,
+        };
+        let missing = || StoreError::Corrupt(format!("{} has no seq {seq}", log.id));
+        match self.events.read(&log.records, Some(after), 1).await? {
+            Read::Page { events, .. } => {
+                let event = events.first().ok_or_else(missing)?;
+                let leaf = checked(&log.id, &event.body);
+                Ok(leaf.map_err(|why| StoreError::Corrupt(why.to_string()))?.1)
+            }
+            Read::Gap { .. } => Err(missing()),
+        }
+    }
+}
+
+/// The last epoch, if it is what its note says.
+fn read_epoch(trust: &Trust, stored: &[u8]) -> Result<(Epoch, LogState, String), String> {
+    let stored: StoredEpoch = postcard::from_bytes(stored).map_err(|error| error.to_string())?;
+    let epoch = Epoch::parse(&stored.leaf).map_err(|error| error.to_string())?;
+    let log = LogState::decode(&stored.log).map_err(|error| error.to_string())?;
+    let checkpoint = trust
+        .checkpoint(&stored.note)
+        .map_err(|error| error.to_string())?;
+    if checkpoint.size != log.size() || checkpoint.root != log.root() || log.size() != epoch.number
+    {
+        return Err("it is not what its note says".to_owned());
+    }
+    Ok((epoch, log, stored.note))
+}

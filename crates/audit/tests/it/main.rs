@@ -1,0 +1,15 @@
+//! The audit crate from outside: its formats, proofs and verifiers, and others' verifiers of the same bytes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod sealing;
+mod verify;
+mod world;
