@@ -18,6 +18,7 @@ pub mod export;
 pub mod hash;
 pub mod head;
 pub mod heads;
+pub mod index;
 mod label;
 pub mod leaf;
 mod lines;

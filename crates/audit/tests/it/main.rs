@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod index;
 mod sealing;
 mod verify;
 mod world;
