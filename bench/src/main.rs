@@ -14,6 +14,7 @@
 
 mod ambient;
 mod append;
+mod audit;
 mod crash;
 mod fanout;
 mod guard;
@@ -56,6 +57,7 @@ enum Task {
 enum Subject {
     Guard,
     Append,
+    Audit,
     Fanout,
 }
 
@@ -76,6 +78,7 @@ fn main() -> Result<()> {
                 rows.extend(match subject {
                     Subject::Guard => guard::measure(&options.server)?,
                     Subject::Append => append::measure()?,
+                    Subject::Audit => audit::measure()?,
                     Subject::Fanout => fanout::measure(&options.server, install_peers)?,
                 });
             }

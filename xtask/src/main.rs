@@ -42,7 +42,7 @@ enum Task {
     Gate(gate::Options),
     /// Kill a loaded server at random moments and account for every acknowledged event.
     Crash(crash::Options),
-    /// Measure against a baseline in the same run: guard, append, fanout.
+    /// Measure against a baseline in the same run: guard, append, audit, fanout.
     Bench(measure::Options),
 }
 

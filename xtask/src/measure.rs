@@ -29,6 +29,8 @@ enum Subject {
     Guard,
     /// Durable appends against a raw append+fdatasync loop.
     Append,
+    /// Audit records against the same loop; epochs and memory of a million logs.
+    Audit,
     /// Fan-out to 1,000 subscribers and the cost of 5,000 idle ones, beside nchan.
     Fanout,
 }
@@ -44,6 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         command.arg(match subject {
             Subject::Guard => "guard",
             Subject::Append => "append",
+            Subject::Audit => "audit",
             Subject::Fanout => "fanout",
         });
     }

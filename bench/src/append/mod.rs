@@ -5,7 +5,7 @@
 //! all that wait. Both acknowledge after the sync.
 
 mod engine;
-mod raw;
+pub(crate) mod raw;
 
 use std::{
     sync::Arc,
@@ -20,8 +20,9 @@ use crate::{
     table::{Row, per_second},
 };
 
+const SUBJECT: &str = "append";
 const EVENT_BYTES: usize = 300;
-const WRITERS: usize = 64;
+pub(crate) const WRITERS: usize = 64;
 const STREAMS_MANY: usize = 1000;
 /// Short, because a disk shared with others changes its speed within seconds.
 const ROUND: Duration = Duration::from_millis(250);
@@ -30,7 +31,7 @@ const TARGET: f64 = 0.5;
 
 /// Something that makes an event durable before it returns.
 #[async_trait]
-trait Appender: Send + Sync {
+pub(crate) trait Appender: Send + Sync {
     /// Appends event `n` of `writer`.
     async fn append(&self, writer: usize, n: u64) -> Result<()>;
 }
@@ -61,13 +62,13 @@ const LOADS: [Load; 3] = [
 ];
 
 /// Acknowledgements per second of every round, and all latencies.
-struct Side {
-    rates: Vec<f64>,
+pub(crate) struct Side {
+    pub(crate) rates: Vec<f64>,
     latencies: Latencies,
 }
 
 impl Side {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             rates: Vec::new(),
             latencies: Latencies::new(),
@@ -78,13 +79,21 @@ impl Side {
         median(self.rates.iter().copied())
     }
 
-    fn row(&self, what: String) -> Row {
+    /// Enters a round.
+    pub(crate) fn enter(&mut self, driven: &Driven, elapsed: Duration) {
+        self.rates
+            .push(driven.acknowledged as f64 / elapsed.as_secs_f64());
+        self.latencies.merge(&driven.latencies);
+    }
+
+    /// The row of `subject` for this side.
+    pub(crate) fn row(&self, subject: &'static str, what: String) -> Row {
         let (p50, p99) = (
             self.latencies.quantile_ms(0.5),
             self.latencies.quantile_ms(0.99),
         );
         let detail = format!("p50 {p50:.1} ms, p99 {p99:.1} ms");
-        Row::new("append", what, per_second(self.rate()), detail)
+        Row::new(subject, what, per_second(self.rate()), detail)
     }
 }
 
@@ -99,9 +108,9 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for load in &LOADS {
         let (raw, engine) = runtime.block_on(compare(load))?;
-        rows.push(raw.row(format!("raw append+fdatasync, {}", load.name)));
+        rows.push(raw.row(SUBJECT, format!("raw append+fdatasync, {}", load.name)));
         let target = (load.writers > 1).then_some(TARGET);
-        let row = engine.row(format!("engine-embedded, {}", load.name));
+        let row = engine.row(SUBJECT, format!("engine-embedded, {}", load.name));
         rows.push(row.compared(median_ratio(&engine.rates, &raw.rates), target));
     }
     Ok(rows)
@@ -109,55 +118,70 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
 
 async fn compare(load: &Load) -> Result<(Side, Side)> {
     let folder = crate::ambient::scratch()?;
-    let raw = Arc::new(raw::RawLog::create(&folder.path().join("raw"))?);
+    let raw = Arc::new(raw::RawLog::create(
+        &folder.path().join("raw"),
+        EVENT_BYTES,
+    )?);
     let engine =
         Arc::new(engine::Streams::open(&folder.path().join("engine"), load.streams).await?);
     eprintln!("append: {}, {ROUNDS} rounds", load.name);
     let (mut raw_side, mut engine_side) = (Side::new(), Side::new());
     for round in 0..ROUNDS {
-        drive(raw.clone(), load.writers, round, &mut raw_side).await?;
-        drive(engine.clone(), load.writers, round, &mut engine_side).await?;
+        for (log, side) in [
+            (raw.clone() as Arc<dyn Appender>, &mut raw_side),
+            (engine.clone(), &mut engine_side),
+        ] {
+            let started = Instant::now();
+            let driven = drive(log, load.writers, round, ROUND).await?;
+            side.enter(&driven, started.elapsed());
+        }
     }
     Ok((raw_side, engine_side))
 }
 
-/// Lets `writers` append one after the other for the length of a round.
-async fn drive(
+/// What was acknowledged in a round, and how fast each.
+pub(crate) struct Driven {
+    pub(crate) acknowledged: u64,
+    latencies: Latencies,
+}
+
+/// Lets `writers` append one after the other for `length`.
+///
+/// # Errors
+/// When an append fails.
+pub(crate) async fn drive(
     log: Arc<dyn Appender>,
     writers: usize,
     round: usize,
-    side: &mut Side,
-) -> Result<()> {
-    let started = Instant::now();
+    length: Duration,
+) -> Result<Driven> {
+    let end = Instant::now() + length;
     let tasks: Vec<_> = (0..writers)
-        .map(|writer| tokio::spawn(write(log.clone(), writer, round, started)))
+        .map(|writer| tokio::spawn(write(log.clone(), writer, round, end)))
         .collect();
-    let mut acknowledged = 0;
+    let mut driven = Driven {
+        acknowledged: 0,
+        latencies: Latencies::new(),
+    };
     for task in tasks {
         let (count, latencies) = task.await??;
-        acknowledged += count;
-        side.latencies.merge(&latencies);
+        driven.acknowledged += count;
+        driven.latencies.merge(&latencies);
     }
-    eprintln!(
-        "  {:.0}/s",
-        acknowledged as f64 / started.elapsed().as_secs_f64()
-    );
-    side.rates
-        .push(acknowledged as f64 / started.elapsed().as_secs_f64());
-    Ok(())
+    Ok(driven)
 }
 
 async fn write(
     log: Arc<dyn Appender>,
     writer: usize,
     round: usize,
-    started: Instant,
+    end: Instant,
 ) -> Result<(u64, Latencies)> {
     let mut latencies = Latencies::new();
     // Numbers go on over the rounds, because an idempotency key is used once.
     let first = (round as u64) << 32;
     let mut count = 0;
-    while started.elapsed() < ROUND {
+    while Instant::now() < end {
         let sent = Instant::now();
         log.append(writer, first + count).await?;
         latencies.record(sent.elapsed());

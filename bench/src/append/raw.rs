@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Appender, EVENT_BYTES};
+use super::Appender;
 
 /// Appends that wait for the disk; the same bound as nobody reaches with 64 writers.
 const WAITING_MAX: usize = 1024;
@@ -20,16 +20,20 @@ const WAITING_MAX: usize = 1024;
 type Waiting = oneshot::Sender<Result<(), Arc<std::io::Error>>>;
 
 /// A file that grows.
-pub(super) struct RawLog {
+pub(crate) struct RawLog {
     queue: Option<mpsc::Sender<Waiting>>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl RawLog {
-    pub(super) fn create(path: &Path) -> Result<Self> {
+    /// A new file, to which each append adds `bytes`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn create(path: &Path, bytes: usize) -> Result<Self> {
         let file = File::create(path)?;
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        let writer = thread::spawn(move || commit_groups(file, waiting));
+        let writer = thread::spawn(move || commit_groups(file, waiting, bytes));
         Ok(Self {
             queue: Some(queue),
             writer: Some(writer),
@@ -56,13 +60,13 @@ impl Appender for RawLog {
     }
 }
 
-fn commit_groups(mut file: File, mut waiting: mpsc::Receiver<Waiting>) {
+fn commit_groups(mut file: File, mut waiting: mpsc::Receiver<Waiting>, bytes: usize) {
     let mut group = Vec::new();
-    let bytes = [b'x'; EVENT_BYTES].repeat(WAITING_MAX);
+    let most = vec![b'x'; bytes * WAITING_MAX];
     while waiting.blocking_recv_many(&mut group, WAITING_MAX) > 0 {
-        let length = group.len() * EVENT_BYTES;
+        let length = group.len() * bytes;
         let written = file
-            .write_all(bytes.get(..length).unwrap_or(&bytes))
+            .write_all(most.get(..length).unwrap_or(&most))
             .and_then(|()| file.sync_data())
             .map_err(Arc::new);
         for reply in group.drain(..) {
