@@ -152,6 +152,15 @@ pub fn generate_secret(
     note_key(origin, &seed).map(|(secret, _)| secret)
 }
 
+/// Whose signatures a secret of [`generate_secret`] makes: its text says so.
+///
+/// # Errors
+/// [`SignerError::Malformed`] for anything else, a bare seed included.
+pub fn origin_of_secret(secret: &str) -> Result<Origin, SignerError> {
+    let key = StandardSigner::new(secret.trim()).map_err(|_| SignerError::Malformed)?;
+    key.name().parse().map_err(|_| SignerError::Malformed)
+}
+
 /// The seed in a secret.
 fn seed(origin: &Origin, secret: &str) -> Result<Zeroizing<[u8; SEED_BYTES]>, SignerError> {
     let mut encoded = secret;

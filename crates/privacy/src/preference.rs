@@ -53,9 +53,9 @@ impl TryFrom<String> for Training {
 }
 
 /// On whose word a preference rests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "http", schema(rename_all = "lowercase"))]
 pub enum Source {
     /// The user's own.
     User,
@@ -69,6 +69,27 @@ pub enum Source {
     Unknown,
     /// What was said cannot be read now.
     Unreadable,
+}
+
+impl Source {
+    /// Its name, as it is shown and recorded.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Gpc => "gpc",
+            Self::Unknown => "unknown",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// Who can say something about training.

@@ -102,9 +102,23 @@ impl TrainPrefs {
         permitted(scope, user, self.effective_for(scope, user).await)
     }
 
+    /// Whether a model may be trained on what `user` did in `tenant`, where the process
+    /// itself asks and no member does: for the record of what was done.
+    pub async fn effective_in(
+        &self,
+        _: &SystemAuthority,
+        tenant: &TenantId,
+        user: &UserId,
+    ) -> Effective {
+        self.levels_in(tenant, user).await.effective(false)
+    }
+
     /// What each level says about `user` in the scope's tenant.
     pub async fn levels(&self, scope: &Scope, user: &UserId) -> Levels {
-        let tenant = scope.tenant();
+        self.levels_in(scope.tenant(), user).await
+    }
+
+    async fn levels_in(&self, tenant: &TenantId, user: &UserId) -> Levels {
         let (system, tenant, user) = tokio::join!(
             self.records.level(Level::System),
             self.records.level(Level::Tenant(tenant.clone())),

@@ -13,7 +13,7 @@ use crate::{
     compose::{self, Composed},
     config::Config,
     dev::{self, Facts},
-    setup::Folder,
+    setup::{Folder, reference},
     telemetry, web,
 };
 
@@ -76,7 +76,7 @@ fn load(args: &ConfigArgs) -> anyhow::Result<Config> {
 
 async fn init(args: InitArgs) -> anyhow::Result<()> {
     let folder = Folder::prepare(&args.data)?;
-    let bootstrap_key = folder.secret("bootstrap.key", &SystemEntropy)?;
+    let bootstrap_key = reference(&folder.secret("bootstrap.key", &SystemEntropy)?);
     let mut config = folder.config(&args.issuer, bootstrap_key, &SystemEntropy)?;
     config.listen = args.listen;
     let written = OpenOptions::new()

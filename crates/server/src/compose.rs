@@ -10,6 +10,8 @@ use std::{
 };
 
 use actix_web::web::{Data, ServiceConfig};
+use anyhow::Context;
+use audit::service::{Audit, AuditDeps, AuditRecorder};
 use control::{
     Control, ControlConfig, ControlDeps, PasswordCost, ResourceKind, RoutePlace, RouteRow,
     RouteTarget, SecretRef, Secrets,
@@ -22,9 +24,11 @@ use identity::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use privacy::{TrainPrefs, TrainPrefsDeps};
 use realtime::{Realtime, RealtimeDeps, Tickets};
+use tokio::task::AbortHandle;
 
 use crate::{
     ambient::{self, SystemClock, SystemEntropy},
+    audit_log::{AuditParts, Preferences},
     config::Config,
     keys,
     startup::Missing,
@@ -35,7 +39,8 @@ use crate::{
 /// The one backend of this server so far.
 const EMBEDDED: &str = "embedded";
 /// The resources that the mounted routes need; each has a row in the routing registry.
-pub const REQUIRED_KINDS: [&str; 5] = [
+pub const REQUIRED_KINDS: [&str; 6] = [
+    "audit_log",
     "chat_bus",
     "rate_limit",
     "realtime_registry",
@@ -60,6 +65,8 @@ pub struct Composed {
     guard: Data<Guard>,
     realtime: Data<Realtime>,
     train_prefs: Data<TrainPrefs>,
+    audit: Data<Audit>,
+    tending: AbortHandle,
     readiness: Data<Readiness>,
     description: Data<ApiDescription>,
     routes: Mounted,
@@ -73,6 +80,7 @@ pub struct Composed {
 pub fn mounted(recording: Recording) -> Result<Mounted, DuplicateRoute> {
     let mut routes = Routes::new();
     web::system_routes(&mut routes);
+    audit::routes(&mut routes);
     control::routes(&mut routes);
     privacy::routes(&mut routes);
     realtime::routes(&mut routes);
@@ -93,6 +101,7 @@ struct Foundation {
     tokens: Arc<Tokens>,
     secrets: Arc<Secrets>,
     bootstrap_key: SecretRef,
+    audit: Option<AuditParts>,
     authority: SystemAuthority,
 }
 
@@ -110,6 +119,7 @@ impl Foundation {
         if let Some(reference) = &bootstrap_key {
             missing.collect(secrets.resolve(reference));
         }
+        let audit = AuditParts::lay(config, &secrets, missing);
         let engine = missing.collect(Embedded::open(
             &config.data,
             Arc::clone(&clock),
@@ -128,6 +138,7 @@ impl Foundation {
             tokens,
             secrets,
             bootstrap_key,
+            audit,
             authority,
         }))
     }
@@ -180,6 +191,28 @@ impl Foundation {
             clock: Arc::clone(&self.clock),
             authority: self.authority,
         })
+    }
+
+    /// Opens the audit log over the store.
+    ///
+    /// # Errors
+    /// When the store, the spool or the anchor cannot be read.
+    async fn audit(&mut self, prefs: Arc<TrainPrefs>) -> anyhow::Result<Arc<Audit>> {
+        let parts = self.audit.take().context("the audit log was laid")?;
+        let deps = AuditDeps {
+            documents: self.engine.documents(),
+            events: self.engine.events(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            authority: self.authority,
+            signers: parts.signers,
+            wrapping: parts.wrapping,
+            training: Arc::new(Preferences {
+                prefs,
+                authority: self.authority,
+            }),
+        };
+        Ok(Audit::open(deps, parts.settings).await?)
     }
 
     fn tickets(&self) -> Arc<Tickets> {
@@ -266,7 +299,9 @@ impl Composed {
     /// # Errors
     /// [`StartupError`](crate::StartupError) with everything that is missing.
     pub async fn new(config: &Config, seed: bool) -> anyhow::Result<Self> {
-        let (foundation, control) = checked(config, seed).await?;
+        let (mut foundation, control) = checked(config, seed).await?;
+        let train_prefs = Arc::new(foundation.train_prefs(&control));
+        let audit = foundation.audit(Arc::clone(&train_prefs)).await?;
         let tickets = foundation.tickets();
         let office: Arc<dyn TicketOffice> = tickets.clone();
         let guard = Guard::new(
@@ -275,13 +310,10 @@ impl Composed {
             Arc::clone(&foundation.clock),
         );
         let guard = Arc::new(guard.with_tickets(office));
-        let recording = Recording::Nothing {
-            reason: "this version of the server has no audit log",
-        };
+        let recording = Recording::To(Arc::new(AuditRecorder::new(Arc::clone(&audit))));
         let realtime = foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
-        let train_prefs = foundation.train_prefs(&control);
         let draining = Arc::new(AtomicBool::new(false));
-        let probes = vec![probe(&foundation.engine)];
+        let probes = vec![probe(&foundation.engine), audit_probe(&audit)];
         let Foundation {
             engine,
             clock,
@@ -303,7 +335,9 @@ impl Composed {
             draining,
             guard: Data::from(guard),
             realtime: Data::from(realtime),
-            train_prefs: Data::new(train_prefs),
+            train_prefs: Data::from(train_prefs),
+            tending: tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
+            audit: Data::from(audit),
             description: Data::new(ApiDescription::collect()),
             routes: mounted(recording)?,
         })
@@ -315,6 +349,7 @@ impl Composed {
             .app_data(Data::from(Arc::clone(&self.control)))
             .app_data(self.realtime.clone())
             .app_data(self.train_prefs.clone())
+            .app_data(self.audit.clone())
             .app_data(self.readiness.clone())
             .app_data(self.description.clone())
             .app_data(Data::new(self.prometheus.clone()));
@@ -329,8 +364,10 @@ impl Composed {
         }
     }
 
-    /// Commits what waits and releases the data folder.
+    /// Signs and commits what waits, and releases the data folder.
     pub async fn close(&self) {
+        self.tending.abort();
+        self.audit.turn().await;
         self.engine.close().await;
     }
 }
@@ -344,6 +381,21 @@ fn probe(engine: &Embedded) -> Probe {
     Probe {
         name: EMBEDDED,
         check: Arc::new(check),
+        vital: true,
+    }
+}
+
+/// A frozen audit log keeps records in its spool and says so with every answer; the server goes on.
+fn audit_probe(audit: &Arc<Audit>) -> Probe {
+    let audit = Arc::clone(audit);
+    let check = move || match audit.frozen() {
+        None => Ok(()),
+        Some(why) => Err(format!("frozen: {why}")),
+    };
+    Probe {
+        name: "audit",
+        check: Arc::new(check),
+        vital: false,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     cli::DevArgs,
     compose::Composed,
     config::{Config, LogConfig, LogFormat},
-    setup::Folder,
+    setup::{Folder, reference},
 };
 
 /// The issuer of the profile's tokens.
@@ -72,7 +72,7 @@ pub(crate) fn configure(args: &DevArgs) -> anyhow::Result<(Folder, Config)> {
     let folder = Folder::prepare(&args.data)?;
     let bootstrap_key = match environment(BOOTSTRAP_VARIABLE) {
         Some(_) => format!("env:{BOOTSTRAP_VARIABLE}"),
-        None => folder.secret("bootstrap.key", &SystemEntropy)?,
+        None => reference(&folder.secret("bootstrap.key", &SystemEntropy)?),
     };
     let mut config = folder.config(ISSUER, bootstrap_key, &SystemEntropy)?;
     config.listen = args.listen;
@@ -202,8 +202,7 @@ async fn call(
 impl Folder {
     /// A generated secret's text.
     fn read_secret(&self, name: &str, entropy: &dyn identity::Entropy) -> anyhow::Result<String> {
-        let reference = self.secret(name, entropy)?;
-        let file = reference.trim_start_matches("file:");
+        let file = self.secret(name, entropy)?;
         Ok(fs::read_to_string(file)?.trim().to_owned())
     }
 

@@ -7,6 +7,7 @@
 //! what a request means by the crate that mounts its route.
 
 pub mod ambient;
+mod audit_log;
 mod banner;
 pub mod cli;
 pub mod commands;

@@ -8,13 +8,20 @@ use std::{
 };
 
 use anyhow::Context;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use audit::Origin;
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use identity::{Entropy, KeyState};
+use zeroize::Zeroizing;
 
-use crate::config::{AuthConfig, Config, KeyConfig};
+use crate::config::{AuditConfig, AuthConfig, Config, KeyConfig};
 
 /// Bytes of chance in a generated secret.
 const SECRET_BYTES: usize = 32;
+/// Bytes of chance in the name of an audit log.
+const ORIGIN_CHANCE_BYTES: usize = 4;
 
 /// The files that a data folder begins with.
 pub(crate) struct Folder {
@@ -37,14 +44,25 @@ impl Folder {
         Ok(Self { path, secrets })
     }
 
-    /// The reference to a generated secret, which is made if it is not there.
+    /// The file of a generated secret, which is made if it is not there.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn secret(&self, name: &str, entropy: &dyn Entropy) -> anyhow::Result<String> {
+    pub(crate) fn secret(&self, name: &str, entropy: &dyn Entropy) -> anyhow::Result<PathBuf> {
+        self.keep(name, || {
+            let mut bytes = [0_u8; SECRET_BYTES];
+            entropy.fill(&mut bytes);
+            Ok(URL_SAFE_NO_PAD.encode(bytes).into())
+        })
+    }
+
+    /// The file of a secret, which is written as `make` says if it is not there.
+    fn keep(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> anyhow::Result<Zeroizing<String>>,
+    ) -> anyhow::Result<PathBuf> {
         let file = self.secrets.join(name);
-        let mut bytes = [0_u8; SECRET_BYTES];
-        entropy.fill(&mut bytes);
         let created = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -52,7 +70,7 @@ impl Folder {
             .open(&file);
         match created {
             Ok(mut created) => {
-                writeln!(created, "{}", URL_SAFE_NO_PAD.encode(bytes))?;
+                writeln!(created, "{}", *make()?)?;
                 created.sync_all()?;
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -61,13 +79,13 @@ impl Folder {
                     .with_context(|| format!("the secret {} cannot be written", file.display()));
             }
         }
-        Ok(format!("file:{}", file.display()))
+        Ok(file)
     }
 
     /// The configuration of a fresh installation in this folder.
     ///
     /// # Errors
-    /// When its signing key cannot be made.
+    /// When its keys cannot be made.
     pub(crate) fn config(
         &self,
         issuer: &str,
@@ -76,12 +94,55 @@ impl Folder {
     ) -> anyhow::Result<Config> {
         let key = KeyConfig {
             kid: "k1".to_owned(),
-            secret: self.secret("signing.key", entropy)?,
+            secret: reference(&self.secret("signing.key", entropy)?),
             state: KeyState::Active,
         };
         let auth = AuthConfig::fresh(issuer, bootstrap_key, key);
-        Ok(Config::fresh(self.path.clone(), auth))
+        let audit = self.audit(issuer, entropy)?;
+        Ok(Config::fresh(self.path.clone(), auth, audit))
     }
+
+    /// The audit log of this folder: its keys are made once, and its name with them.
+    fn audit(&self, issuer: &str, entropy: &dyn Entropy) -> anyhow::Result<AuditConfig> {
+        let signing = self.keep("audit-signing.key", || {
+            let origin = new_origin(issuer, entropy)?;
+            Ok(audit::signer::generate_secret(&origin, entropy)?)
+        })?;
+        let wrapping = self.keep("audit-wrapping.key", || {
+            let mut bytes = Zeroizing::new([0_u8; SECRET_BYTES]);
+            entropy.fill(&mut *bytes);
+            Ok(STANDARD.encode(*bytes).into())
+        })?;
+        let origin =
+            audit::signer::origin_of_secret(&Zeroizing::new(fs::read_to_string(&signing)?))
+                .with_context(|| format!("{} is no signing key", signing.display()))?;
+        Ok(AuditConfig::fresh(
+            &origin,
+            reference(&signing),
+            reference(&wrapping),
+            self.anchor(&origin),
+        ))
+    }
+
+    /// Beside the folder, so that it is not replaced together with it.
+    fn anchor(&self, origin: &Origin) -> PathBuf {
+        let name = origin.as_str().rsplit('/').next().unwrap_or_default();
+        self.path.with_file_name(format!("tenantry-{name}.anchor"))
+    }
+}
+
+/// A file as a reference for the secret resolver.
+pub(crate) fn reference(file: &Path) -> String {
+    format!("file:{}", file.display())
+}
+
+/// A name that no other installation has.
+fn new_origin(issuer: &str, entropy: &dyn Entropy) -> anyhow::Result<Origin> {
+    let host = issuer.split("://").last().unwrap_or(issuer);
+    let mut chance = [0_u8; ORIGIN_CHANCE_BYTES];
+    entropy.fill(&mut chance);
+    let chance: String = chance.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{}/{chance}", host.trim_end_matches('/')).parse()?)
 }
 
 fn make_private(path: &Path) -> anyhow::Result<()> {

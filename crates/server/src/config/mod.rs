@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** unknown keys are refused, and no value here is a secret: only references to them are.
 
+mod audit;
 mod auth;
 mod http;
 
@@ -17,6 +18,7 @@ use realtime::{LimitsConfig, Retention};
 use serde::{Deserialize, Serialize};
 use store::Quota;
 
+pub use audit::AuditConfig;
 pub use auth::{AuthConfig, KeyConfig, OidcConfig};
 pub use http::HttpConfig;
 
@@ -34,6 +36,9 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Issuers, keys and lifetimes.
     pub auth: AuthConfig,
+    /// The audit log; a server does not start without one.
+    #[serde(default)]
+    pub audit: Option<AuditConfig>,
     /// Limits and timeouts of the server.
     #[serde(default)]
     pub http: HttpConfig,
@@ -147,12 +152,13 @@ pub enum ConfigError {
 impl Config {
     /// The configuration of a fresh installation.
     #[must_use]
-    pub fn fresh(data: PathBuf, auth: AuthConfig) -> Self {
+    pub fn fresh(data: PathBuf, auth: AuthConfig, audit: AuditConfig) -> Self {
         Self {
             listen: default_listen(),
             data,
             public_url: None,
             auth,
+            audit: Some(audit),
             http: HttpConfig::default(),
             realtime: RealtimeConfig::default(),
             log: LogConfig::default(),

@@ -28,6 +28,8 @@ pub(crate) struct Probe {
     pub(crate) name: &'static str,
     /// `Ok`, or why it does not serve.
     pub(crate) check: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Whether requests are better sent elsewhere while it does not serve.
+    pub(crate) vital: bool,
 }
 
 /// Whether this server should be sent requests.
@@ -56,6 +58,7 @@ impl ApiDescription {
     #[must_use]
     pub(crate) fn collect() -> Self {
         let mut api = SystemApi::openapi();
+        api.merge(audit::openapi());
         api.merge(control::openapi());
         api.merge(privacy::openapi());
         api.merge(realtime::openapi());
@@ -91,11 +94,12 @@ async fn readyz(_: Public<Monitoring>, readiness: Data<Readiness>) -> HttpRespon
     let mut backends = serde_json::Map::new();
     for probe in &readiness.probes {
         let answer = (probe.check)();
-        ready &= answer.is_ok();
+        ready &= answer.is_ok() || !probe.vital;
+        let failed = if probe.vital { "failed" } else { "degraded" };
         backends.insert(
             probe.name.to_owned(),
             answer.map_or_else(
-                |why| json!({"status": "failed", "detail": why}),
+                |why| json!({"status": failed, "detail": why}),
                 |()| json!({"status": "ok"}),
             ),
         );

@@ -2,13 +2,16 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use serde::Deserialize;
 use tempfile::TempDir;
+
+/// The data folder's name.
+const DATA: &str = "data";
 
 /// What `dev --json` prints.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,6 +26,7 @@ pub(crate) struct Facts {
 pub(crate) struct Server {
     child: Child,
     pub(crate) facts: Facts,
+    /// The data folder is in it, and what belongs beside a data folder.
     pub(crate) folder: TempDir,
     pub(crate) client: reqwest::Client,
 }
@@ -55,7 +59,7 @@ fn spawn(data: &Path) -> (Child, Facts) {
 impl Server {
     pub(crate) fn start() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let (child, facts) = spawn(folder.path());
+        let (child, facts) = spawn(&folder.path().join(DATA));
         Self {
             child,
             facts,
@@ -68,11 +72,24 @@ impl Server {
         }
     }
 
+    /// The data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join(DATA)
+    }
+
     /// Ends the process without warning and starts another on the same folder.
     pub(crate) fn kill_and_restart(&mut self) {
         self.child.kill().expect("SIGKILL");
         self.child.wait().expect("it is gone");
-        (self.child, self.facts) = spawn(self.folder.path());
+        (self.child, self.facts) = spawn(&self.data());
+    }
+
+    /// Ends the process without warning, does something to the data folder, and starts on it.
+    pub(crate) fn replace_data(&mut self, replace: impl FnOnce(&Path)) {
+        self.child.kill().expect("SIGKILL");
+        self.child.wait().expect("it is gone");
+        replace(&self.data());
+        (self.child, self.facts) = spawn(&self.data());
     }
 
     /// Ends `old`, puts a copy in the place of its store, and starts on it.
@@ -81,11 +98,10 @@ impl Server {
         server.child.kill().expect("SIGKILL");
         server.child.wait().expect("it is gone");
         for name in ["tenantry.db", "tenantry.db-wal", "tenantry.db-shm"] {
-            std::fs::remove_file(server.folder.path().join(name)).ok();
+            std::fs::remove_file(server.data().join(name)).ok();
         }
-        std::fs::copy(copy, server.folder.path().join("tenantry.db"))
-            .expect("the copy is put back");
-        (server.child, server.facts) = spawn(server.folder.path());
+        std::fs::copy(copy, server.data().join("tenantry.db")).expect("the copy is put back");
+        (server.child, server.facts) = spawn(&server.data());
         server
     }
 

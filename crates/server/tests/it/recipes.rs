@@ -29,6 +29,7 @@ pub(crate) struct Victim {
     pub(crate) attacker_project: String,
     pub(crate) viewer_token: String,
     viewer_id: String,
+    former_id: String,
     pub(crate) former_token: String,
     pub(crate) expired_token: String,
     pub(crate) bound_elsewhere_token: String,
@@ -108,8 +109,7 @@ impl Entropy for Sevens {
 impl Forge {
     fn new(server: &Server) -> Self {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-        let text =
-            std::fs::read_to_string(server.folder.path().join("secrets/signing.key")).unwrap();
+        let text = std::fs::read_to_string(server.data().join("secrets/signing.key")).unwrap();
         let secret = URL_SAFE_NO_PAD.decode(text.trim()).unwrap();
         let key = RingKey {
             kid: "k1".to_owned(),
@@ -207,6 +207,7 @@ impl Victim {
             attacker_project: attacker["project"]["id"].as_str().unwrap().to_owned(),
             viewer_token: token(&viewer),
             viewer_id: viewer["user"]["id"].as_str().unwrap().to_owned(),
+            former_id: id.to_owned(),
             former_token: token(&former),
             bootstrap_key: server.facts.bootstrap_key.clone(),
             owner: asks,
@@ -246,7 +247,7 @@ impl Victim {
     }
 }
 
-async fn bootstrap(server: &Server) -> Caller {
+pub(crate) async fn bootstrap(server: &Server) -> Caller {
     let key = Caller::default().and("x-bootstrap-key", server.facts.bootstrap_key.clone());
     let body = json!({"email": "operator@example.org", "password": PASSWORD});
     let made = succeed(
@@ -300,6 +301,7 @@ pub(crate) async fn recipe(server: &Server, victim: &Victim, entry: &ManifestEnt
         "projects" | "surfaces" | "apps" => named_recipe(server, victim, entry, area).await,
         "tenants" | "modes" | "routes" => operator_recipe(server, victim, entry, area).await,
         "train-prefs" => train_prefs_recipe(victim, entry),
+        _ if entry.path.starts_with("/audit/") => audit_recipe(server, victim, entry).await,
         _ => panic!("no recipe for {entry}: add one, so that the route is attacked"),
     }
 }
@@ -327,6 +329,44 @@ fn realtime_recipe(victim: &Victim, entry: &ManifestEntry) -> Recipe {
         request,
         success,
     }
+}
+
+async fn audit_recipe(server: &Server, victim: &Victim, entry: &ManifestEntry) -> Recipe {
+    let caller = victim.owner.clone();
+    let mut path = entry.path.to_owned();
+    if path.contains("{seq}") {
+        path = path.replace("{seq}", &proven_seq(server, &caller).await);
+    }
+    let request = Request::new(entry.method.as_str(), path);
+    let (request, success): (_, &[u16]) = match (entry.method.as_str(), entry.path) {
+        ("POST", "/audit/erasures") => {
+            let lift = Request::new("DELETE", "/audit/hold");
+            succeed(server, &caller, lift).await;
+            (request.json(&json!({"user_id": victim.former_id})), &[201])
+        }
+        ("POST", "/audit/export") => (request.json(&json!({})), &[200]),
+        ("DELETE", _) => (request, &[204]),
+        _ => (request, &[200]),
+    };
+    Recipe {
+        caller,
+        request,
+        success,
+    }
+}
+
+/// A record that a checkpoint covers, later in its log than any of the attacker's.
+async fn proven_seq(server: &Server, caller: &Caller) -> String {
+    let mut seq = 0;
+    for _ in 0..50 {
+        let hold = Request::new("DELETE", "/audit/hold");
+        let reply = send(server, caller, &hold).await;
+        assert_eq!(reply.status, 204, "{}", reply.visible());
+        seq = reply.header("x-audit-seq").unwrap().parse::<u64>().unwrap();
+    }
+    let receipt = Request::new("GET", format!("/audit/events/{seq}/receipt"));
+    succeed(server, caller, receipt).await;
+    seq.to_string()
 }
 
 fn train_prefs_recipe(victim: &Victim, entry: &ManifestEntry) -> Recipe {

@@ -67,6 +67,8 @@ fn a_start_that_cannot_succeed_names_everything_at_once_and_exits_with_78() {
         let said = stderr(&refused);
         for missing in [
             "file:/nowhere/key",
+            "[audit]",
+            "audit_log",
             "env:SYSTEM_BOOTSTRAP_KEY",
             "chat_bus",
             "realtime_registry",
@@ -92,7 +94,7 @@ fn configuration_that_is_not_understood_is_refused_by_name() {
 #[tokio::test]
 async fn a_second_process_on_a_folder_is_refused_and_the_first_goes_on() {
     let server = Server::start();
-    let folder = server.folder.path().display().to_string();
+    let folder = server.data().display().to_string();
     let second = run(&["dev", "--data", &folder, "--listen", "127.0.0.1:0"]);
     assert!(!second.status.success());
     assert!(stderr(&second).contains(&folder), "{}", stderr(&second));
@@ -113,7 +115,7 @@ async fn a_backup_of_a_served_folder_opens_with_a_new_epoch() {
     let ids = post(&server, &ada, "th_1", &["a", "b"]).await;
     let copy = tempfile::tempdir().unwrap();
     let file = copy.path().join("copy.db");
-    let data = server.folder.path().display().to_string();
+    let data = server.data().display().to_string();
     let made = run(&["backup", &file.display().to_string(), "--data", &data]);
     assert!(made.status.success(), "{}", stderr(&made));
     let again = run(&["backup", &file.display().to_string(), "--data", &data]);

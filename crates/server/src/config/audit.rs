@@ -1,0 +1,61 @@
+//! The audit log.
+
+use std::{path::PathBuf, time::Duration};
+
+use audit::Origin;
+use serde::{Deserialize, Serialize};
+
+/// Under which name the audit log signs, and where it keeps what the store may not hold.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    /// The name of this log in its checkpoints, such as `audit.example.com/eu`. Two stores
+    /// never share one.
+    pub origin: String,
+    /// References to the keys that sign checkpoints: one, or two while they are rotated.
+    pub signing_keys: Vec<String>,
+    /// Public keys that signed before: `<origin>+<id>+<key>`.
+    #[serde(default)]
+    pub former_keys: Vec<String>,
+    /// Reference to the key under which the keys of personal values are stored: base64 of 32 random bytes.
+    pub wrapping_key: String,
+    /// Where records wait that the store does not take; `audit.spool` in the data folder by default.
+    #[serde(default)]
+    pub spool: Option<PathBuf>,
+    /// Where the last checkpoint is kept outside the data folder, so that an old copy of
+    /// the folder is recognised. Without it none is.
+    #[serde(default)]
+    pub anchor: Option<PathBuf>,
+    /// Milliseconds between two checkpoints, if anything was recorded.
+    #[serde(default = "default_epoch_every_ms")]
+    pub epoch_every_ms: u64,
+}
+
+impl AuditConfig {
+    /// The log of a fresh installation.
+    pub(crate) fn fresh(
+        origin: &Origin,
+        signing_key: String,
+        wrapping_key: String,
+        anchor: PathBuf,
+    ) -> Self {
+        Self {
+            origin: origin.to_string(),
+            signing_keys: vec![signing_key],
+            former_keys: Vec::new(),
+            wrapping_key,
+            spool: None,
+            anchor: Some(anchor),
+            epoch_every_ms: default_epoch_every_ms(),
+        }
+    }
+
+    /// How often a checkpoint is signed, if anything was recorded.
+    pub(crate) const fn epoch_every(&self) -> Duration {
+        Duration::from_millis(self.epoch_every_ms)
+    }
+}
+
+fn default_epoch_every_ms() -> u64 {
+    1000
+}
