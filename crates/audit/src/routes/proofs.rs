@@ -72,7 +72,7 @@ pub(crate) async fn export(
     let Json(ExportBody { from, to, since }) = admitted.body;
     let from = Seq::try_from(from.unwrap_or(1))
         .map_err(|_| Problem::invalid("/from", "is a seq, 1 or more"))?;
-    if to.is_some_and(|to| to + 1 < from.get()) {
+    if to.is_some_and(|to| to < from.index()) {
         return Err(Problem::invalid("/to", "is not before from"));
     }
     let audit = audit.into_inner();

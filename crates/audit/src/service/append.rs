@@ -66,7 +66,7 @@ impl Audit {
     }
 
     /// Appends a record to its log; the same one again changes nothing.
-    async fn append(&self, log: &LogId, body: Bytes) -> Result<u64, StoreError> {
+    pub(super) async fn append(&self, log: &LogId, body: Bytes) -> Result<u64, StoreError> {
         let appending = async {
             let log = self.logs.open(log).await?;
             let event = NewEvent {
@@ -104,53 +104,6 @@ impl Audit {
             Err(_) => "lost",
         };
         Recorded::Degraded { why }
-    }
-
-    /// Tries again what waits, each log's records in their order.
-    pub(super) async fn retry_spooled(&self) {
-        if self.spool.len() == 0 {
-            return;
-        }
-        let spool = Arc::clone(&self.spool);
-        let Ok(Ok(waiting)) = tokio::task::spawn_blocking(move || spool.waiting()).await else {
-            tracing::error!("the spool cannot be read");
-            return;
-        };
-        let mut stuck = std::collections::HashSet::new();
-        let mut recorded = Vec::with_capacity(waiting.len());
-        for one in waiting {
-            let done = !stuck.contains(&one.log) && self.retry(&one).await;
-            if !done {
-                stuck.insert(one.log);
-            }
-            recorded.push(done);
-        }
-        if !recorded.contains(&true) {
-            return;
-        }
-        let spool = Arc::clone(&self.spool);
-        let forgotten = tokio::task::spawn_blocking(move || spool.forget(&recorded)).await;
-        if let Ok(Err(error)) = forgotten {
-            tracing::error!(%error, "the spool could not be shortened");
-        }
-    }
-
-    async fn retry(&self, waiting: &Waiting) -> bool {
-        if !waiting.keys.is_empty() {
-            let stored = self.subjects.store(&waiting.log.tenant, &waiting.keys);
-            if let Err(error) = stored.await {
-                tracing::warn!(%error, "a subject's key still waits");
-                return false;
-            }
-        }
-        let body = Bytes::from(waiting.body.clone());
-        match self.append(&waiting.log, body).await {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::warn!(%error, "an audit record still waits");
-                false
-            }
-        }
     }
 }
 

@@ -187,6 +187,16 @@ impl Audit {
         log.prove(ask, &tiles).map_err(|why| corrupt(&why))
     }
 
+    /// Sees to it that the scope's log has a record `seq`, so that it is worth waiting for.
+    async fn reaches(&self, scope: &Scope, seq: u64) -> Result<(), ProofError> {
+        let log = self.logs.find(&LogId::of(scope)).await?;
+        let log = log.ok_or(ProofError::NotFound)?;
+        match self.events.bounds(&log.records).await?.head {
+            head if seq <= head => Ok(()),
+            _ => Err(ProofError::NotFound),
+        }
+    }
+
     /// The records `from` to `to` of the scope's log with all proofs, as JSON lines that
     /// verify offline; `to` is what the last checkpoint covers, when absent.
     ///
@@ -200,9 +210,12 @@ impl Audit {
         to: Option<u64>,
         since: Option<u64>,
     ) -> Result<BoxStream<'static, Result<Bytes, ProofError>>, ProofError> {
+        if let Some(to) = to {
+            self.reaches(scope, to).await?;
+        }
         let vouched = self.covering(scope, to.unwrap_or(1), since).await?;
         let to = to.unwrap_or(vouched.said.size);
-        if to + 1 < from.get() {
+        if to < from.index() {
             return Err(ProofError::NotFound);
         }
         let ask = Ask::Frontier { size: from.index() };

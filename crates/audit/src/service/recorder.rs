@@ -1,6 +1,6 @@
 //! The recorder that `identity` and its routes speak to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use identity::{Conclusion, Deed, Pending, Place, Recorded, Recorder, TenantId, UserId};
@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use super::{Audit, LogId, target};
-use crate::{Actor, DatasetEvent, Label, Outcome, Phase, Seq, Training};
+use crate::{Actor, DatasetEvent, Label, Outcome, Personal, Phase, Seq, Training};
+
+/// How long a preference may take to be read; then it counts as a denial.
+const TRAINING_MAX: Duration = Duration::from_secs(1);
 
 /// Records deeds in the audit log.
 #[derive(Clone)]
@@ -21,8 +24,18 @@ impl AuditRecorder {
         Self(audit)
     }
 
-    async fn write(&self, event: DatasetEvent) -> Recorded {
-        match self.0.record(event).await {
+    /// Records an event in a task of its own, whether or not the caller waits.
+    async fn keep(&self, event: DatasetEvent) -> Recorded {
+        let recorder = self.clone();
+        let task = tokio::spawn(async move { recorder.write(event).await });
+        task.await.unwrap_or(Recorded::Degraded { why: "failed" })
+    }
+
+    async fn write(&self, mut event: DatasetEvent) -> Recorded {
+        if event.training == unasked() {
+            event.training = self.0.training_of(&event.tenant, &event.actor).await;
+        }
+        match self.0.write(&event).await {
             Ok(recorded) => recorded,
             Err(error) => {
                 metrics::counter!("tenantry_audit_lost_total").increment(1);
@@ -39,7 +52,11 @@ impl Audit {
     /// Whether what an actor did may be used for training.
     pub(super) async fn training_of(&self, tenant: &TenantId, actor: &Actor) -> Training {
         match actor {
-            Actor::User { id, .. } => self.training.training(tenant, id).await,
+            Actor::User { id, .. } => {
+                let asked = self.training.training(tenant, id);
+                let answer = tokio::time::timeout(TRAINING_MAX, asked).await;
+                answer.unwrap_or_else(|_| denied("unreadable"))
+            }
             Actor::System(_) | Actor::Anonymous => denied("nobody"),
         }
     }
@@ -57,18 +74,12 @@ impl Audit {
             phase,
             request_id: deed.ids.request_id.clone(),
             traceparent: Some(deed.ids.traceparent.clone()),
-            training: denied("unasked"),
+            training: unasked(),
             idempotency: None,
             repeated: 1,
             metadata: Map::from_iter([("method".to_owned(), Value::from(deed.method))]),
             personal: Vec::new(),
         }
-    }
-
-    async fn event(&self, deed: &Deed<'_>, phase: Phase) -> DatasetEvent {
-        let mut event = self.draft(deed, phase);
-        event.training = self.training_of(&event.tenant, &event.actor).await;
-        event
     }
 }
 
@@ -117,6 +128,11 @@ fn denied(source: &'static str) -> Training {
     }
 }
 
+/// Stands in an event until its actor's preference was asked for.
+fn unasked() -> Training {
+    denied("unasked")
+}
+
 /// Actions and codes are constants of the program, and labels; one that is not is `unknown`.
 fn label(text: &str) -> Label {
     text.parse().unwrap_or_else(|_| Label::unknown())
@@ -134,20 +150,36 @@ fn outcome(outcome: identity::Outcome) -> Outcome {
 fn conclude(event: &mut DatasetEvent, conclusion: &Conclusion<'_>) {
     if let (Actor::Anonymous, Some(user)) = (&event.actor, conclusion.remarks.user()) {
         event.actor = by(user);
+        event.training = unasked();
     }
     if let Some(created) = conclusion.created.and_then(target::of_path) {
         event.target = Some(created);
     }
     for (name, value) in conclusion.remarks.details() {
-        let value = Value::from(value.as_str());
-        event.metadata.insert((*name).to_owned(), value);
+        match value.parse::<UserId>() {
+            Ok(user) => remark_on(event, label(name), user),
+            Err(_) => {
+                let value = Value::from(value.as_str());
+                event.metadata.insert((*name).to_owned(), value);
+            }
+        }
     }
+}
+
+/// A user's id is personal wherever it stands.
+fn remark_on(event: &mut DatasetEvent, name: Label, user: UserId) {
+    event.personal.retain(|known| known.name != name);
+    event.personal.push(Personal {
+        name,
+        value: user.to_string(),
+        subject: user,
+    });
 }
 
 #[async_trait]
 impl Recorder for AuditRecorder {
     async fn intend(&self, deed: &Deed<'_>) -> Box<dyn Pending> {
-        let event = self.0.event(deed, Phase::Intent).await;
+        let event = self.0.draft(deed, Phase::Intent);
         let recorder = self.clone();
         let again = event.clone();
         // A task of its own: if the caller does not wait, what it made is dropped when
@@ -160,12 +192,10 @@ impl Recorder for AuditRecorder {
     }
 
     async fn note(&self, deed: &Deed<'_>, conclusion: Conclusion<'_>) -> Recorded {
-        let mut event = self
-            .0
-            .event(deed, Phase::Event(outcome(conclusion.outcome)))
-            .await;
+        let phase = Phase::Event(outcome(conclusion.outcome));
+        let mut event = self.0.draft(deed, phase);
         conclude(&mut event, &conclusion);
-        self.write(event).await
+        self.keep(event).await
     }
 
     fn refused(&self, deed: &Deed<'_>, code: &'static str) {
@@ -221,7 +251,7 @@ impl Pending for PendingDeed {
             return Recorded::Degraded { why: "concluded" };
         };
         conclude(&mut event, &conclusion);
-        let recorded = self.recorder.write(event).await;
+        let recorded = self.recorder.keep(event).await;
         match self.intent {
             Some(_) => recorded,
             None => Recorded::Degraded { why: "intent" },

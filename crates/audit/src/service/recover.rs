@@ -1,20 +1,18 @@
 //! Taking up the work: what is stored must agree with what was signed.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, io, path::PathBuf, sync::Arc};
 
-use serde_json::Map;
-use store::{Cursor, LIST_LIMIT_MAX, Listing, READ_EVENTS_MAX, Read, StoreError};
+use store::{LIST_LIMIT_MAX, Listing, StoreError};
 
 use super::{
-    Audit, anchor,
-    integrate::{checked, note_phase},
+    Audit, LogId, anchor,
+    integrate::checked,
     logs::Log,
     publish::{Published, StoredEpoch},
     stored::StoredHead,
 };
 use crate::{
-    Actor, Checkpoint, DatasetEvent, Epoch, Hash, Heads, Label, Outcome, Phase, Seq, Training,
-    Trust, TrustError, TrustFile,
+    Checkpoint, Epoch, Hash, Heads, Phase, Trust, TrustError, TrustFile,
     log::{Ask, Frontier, LogState},
 };
 
@@ -89,10 +87,29 @@ impl Audit {
             return Ok(());
         }
         self.publisher.await_epoch(found.waiting);
+        let spooled = self.spooled_ends().await?;
         for (log, head) in found.unfinished {
-            self.close_orphans(&log, head).await?;
+            let ended = spooled.get(&log.id).map_or(&[][..], Vec::as_slice);
+            self.close_orphans(&log, head, ended).await?;
         }
         Ok(())
+    }
+
+    /// The intents whose outcomes wait in the spool, by log.
+    async fn spooled_ends(&self) -> Result<HashMap<LogId, Vec<u64>>, OpenAuditError> {
+        let spool = Arc::clone(&self.spool);
+        let waiting = tokio::task::spawn_blocking(move || spool.waiting()).await;
+        let waiting = waiting.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let waiting =
+            waiting.map_err(|error| OpenAuditError::Spool(self.config.spool.clone(), error))?;
+        let mut ends: HashMap<LogId, Vec<u64>> = HashMap::new();
+        for one in waiting {
+            let said = checked(&one.log, &one.body.into());
+            if let Ok(Phase::Outcome { intent, .. }) = said.map(|(_, leaf)| leaf.phase) {
+                ends.entry(one.log).or_default().push(intent.get());
+            }
+        }
+        Ok(ends)
     }
 
     fn trust(&self) -> Result<Trust, TrustError> {
@@ -201,105 +218,6 @@ impl Audit {
             found.unfinished.push((log, head));
         }
         Ok(())
-    }
-
-    /// Closes intents without an outcome: nobody is left who knows how they ended.
-    async fn close_orphans(&self, log: &Log, mut head: StoredHead) -> Result<(), OpenAuditError> {
-        let mut seq = head.state.size();
-        let epoch = self.events.bounds(&log.records).await?.epoch;
-        let mut orphans: Vec<(u64, Option<crate::Leaf>)> =
-            head.open.iter().map(|seq| (*seq, None)).collect();
-        loop {
-            let after = Some(Cursor { epoch, seq });
-            let read = self
-                .events
-                .read(&log.records, after, READ_EVENTS_MAX)
-                .await?;
-            let Read::Page { events, .. } = read else {
-                break;
-            };
-            let Some(last) = events.last() else {
-                break;
-            };
-            seq = last.cursor.seq;
-            for event in &events {
-                match checked(&log.id, &event.body) {
-                    Ok((_, leaf)) => {
-                        note_phase(&mut head.open, event.cursor.seq, &leaf.phase);
-                        if leaf.phase == Phase::Intent {
-                            orphans.push((event.cursor.seq, Some(leaf)));
-                        }
-                    }
-                    Err(why) => {
-                        self.freeze(format!("{} at seq {}: {why}", log.id, event.cursor.seq));
-                    }
-                }
-            }
-        }
-        for (seq, leaf) in orphans {
-            if head.open.contains(&seq) {
-                self.close_orphan(log, seq, leaf).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn close_orphan(
-        &self,
-        log: &Log,
-        seq: u64,
-        leaf: Option<crate::Leaf>,
-    ) -> Result<(), OpenAuditError> {
-        let leaf = match leaf {
-            Some(leaf) => leaf,
-            None => self.leaf_at(log, seq).await?,
-        };
-        let Ok(intent) = Seq::try_from(seq) else {
-            return Ok(());
-        };
-        let event = DatasetEvent {
-            tenant: log.id.tenant.clone(),
-            env: log.id.env,
-            project: leaf.project,
-            time: self.clock.now(),
-            actor: Actor::System(Label::recovery()),
-            action: leaf.action,
-            target: None,
-            phase: Phase::Outcome {
-                intent,
-                outcome: Outcome::Unknown,
-            },
-            request_id: leaf.request_id,
-            traceparent: leaf.traceparent,
-            training: Training {
-                allowed: false,
-                ..leaf.training
-            },
-            idempotency: None,
-            repeated: 1,
-            metadata: Map::new(),
-            personal: Vec::new(),
-        };
-        let recorded = self.write(&event).await;
-        tracing::info!(log = %log.id, seq, ?recorded, "an intent is closed as unknown");
-        Ok(())
-    }
-
-    async fn leaf_at(&self, log: &Log, seq: u64) -> Result<crate::Leaf, StoreError> {
-        let epoch = self.events.bounds(&log.records).await?.epoch;
-        let after = Cursor {
-            epoch,
-            seq: seq - 1,
-        };
-        let missing = || StoreError::Corrupt(format!("{} has no seq {seq}", log.id));
-        match self.events.read(&log.records, Some(after), 1).await? {
-            Read::Page { events, .. } => {
-                let event = events.first().ok_or_else(missing)?;
-                let leaf = checked(&log.id, &event.body);
-                Ok(leaf.map_err(|why| StoreError::Corrupt(why.to_string()))?.1)
-            }
-            Read::Gap { .. } => Err(missing()),
-        }
     }
 }
 

@@ -12,5 +12,6 @@
 
 mod index;
 mod sealing;
+mod service;
 mod verify;
 mod world;

@@ -1,0 +1,7 @@
+//! The service: what it promises when all goes well, when the store fails, when the
+//! process dies, and when someone alters what it has stored.
+
+mod house;
+mod intents;
+mod logs;
+mod vault;
