@@ -1,5 +1,5 @@
-//! What of a stream's life is recorded: that it opened, that it closed and why,
-//! and each message.
+//! What of a stream's life is recorded: that it opened, that it went on with a
+//! newer token, that it closed and why, and each message.
 //!
 //! **Invariant:** a stream that opened has an opening on record, and its place
 //! among the open streams is given back only after its closing is recorded.
@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use identity::{
-    Action, Conclusion, Deed, Outcome, Problem, Recorded, Recording, Remarks, Scope, ThreadId,
+    Action, Conclusion, Deed, Outcome, Problem, Recorded, Recording, Refusal, Remarks, Scope,
+    ThreadId,
 };
 use store::Appended;
 
@@ -18,6 +19,8 @@ use crate::{
 
 /// The action of a stream's end.
 const CLOSE_STREAM: &str = "chat.stream.close";
+/// The action of going on with a newer token.
+const RENEW_STREAM: &str = "chat.stream.renew";
 
 /// Why a stream closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,6 +218,28 @@ impl Realtime {
             remarks: &Remarks::default(),
         };
         warned(&deed, self.recording.note(&deed, conclusion).await)
+    }
+
+    /// Records that a socket goes on with a newer token, or takes note that it may not.
+    pub(crate) async fn record_renewal(
+        &self,
+        scope: &Scope,
+        route: &RouteKey,
+        answer: &Result<Scope, Refusal>,
+    ) {
+        let target = place(Transport::Ws, route.thread());
+        let deed = deed(scope, RENEW_STREAM, "GET", &target);
+        match answer {
+            Ok(_) => {
+                let recorded = self.recording.note(&deed, done(&Remarks::default())).await;
+                // A degraded record is logged; no frame tells of it.
+                let _ = warned(&deed, recorded);
+            }
+            Err(refusal) => {
+                let code = Problem::from(refusal.clone()).code();
+                self.recording.refused(&deed, code.as_str());
+            }
+        }
     }
 
     /// Takes note of a message that was refused.

@@ -11,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use identity::{Conclusion, Deed, Outcome, Pending, Place, Recorded, Recorder, Recording};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 /// What an entry tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,14 +125,14 @@ pub struct MemoryRecorder {
 struct Kept {
     entries: Mutex<Vec<Entry>>,
     degraded: AtomicBool,
-    stuck: AtomicBool,
+    held: watch::Sender<bool>,
 }
 
 impl Kept {
     async fn keep(&self, entry: Entry) -> Recorded {
-        if self.stuck.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
-        }
+        let mut held = self.held.subscribe();
+        // The sender lives as long as `self` does.
+        let _ = held.wait_for(|held| !held).await;
         let mut entries = self.entries.lock();
         entries.push(entry);
         if self.degraded.load(Ordering::SeqCst) {
@@ -156,9 +157,14 @@ impl MemoryRecorder {
         self.kept.degraded.store(true, Ordering::SeqCst);
     }
 
-    /// From now on no record is ever made.
+    /// From now on no record is made until [`MemoryRecorder::release`].
     pub fn hang(&self) {
-        self.kept.stuck.store(true, Ordering::SeqCst);
+        self.kept.held.send_replace(true);
+    }
+
+    /// Records are made again, also those that wait.
+    pub fn release(&self) {
+        self.kept.held.send_replace(false);
     }
 
     /// What was recorded so far; the `seq` of an entry is its place here, from 1.

@@ -201,9 +201,12 @@ impl Session {
                 }
             }
             Op::Refresh { token } => {
-                let (guard, scope) = (self.watch.realtime.guard.clone(), self.watch.scope.clone());
+                let (realtime, scope) = (self.watch.realtime.clone(), self.watch.scope.clone());
+                let route = self.route.clone();
                 self.refresh = Some(Box::pin(async move {
-                    guard.renew(&scope, &token, OpenStream::ROLE).await
+                    let answer = realtime.guard.renew(&scope, &token, OpenStream::ROLE).await;
+                    realtime.record_renewal(&scope, &route, &answer).await;
+                    answer
                 }));
             }
         }

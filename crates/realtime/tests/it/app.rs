@@ -1,10 +1,15 @@
 //! A real server on a loopback port, over the in-memory engines.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, ops::Deref, sync::Arc, time::Duration};
 
-use actix_web::{App as ActixApp, HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
+use actix_web::{
+    App as ActixApp, HttpServer,
+    dev::ServerHandle,
+    middleware::from_fn,
+    web::{Data, ServiceConfig},
+};
 use identity::{
-    Entropy, Guard, Recording, Role, SystemAuthority,
+    Guard, Recording, Role, SystemAuthority,
     http::{EdgeState, Routes, edge},
 };
 use serde_json::Value;
@@ -38,28 +43,18 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-pub(crate) struct App {
+/// Everything of an application but its socket.
+pub(crate) struct Parts {
     pub(crate) world: World,
     pub(crate) realtime: Arc<Realtime>,
     pub(crate) recorder: Arc<MemoryRecorder>,
     pub(crate) log: Arc<MemoryEventLog>,
-    pub(crate) address: SocketAddr,
-    server: ServerHandle,
+    guard: Arc<Guard>,
+    recording: Recording,
 }
 
-impl Drop for App {
-    fn drop(&mut self) {
-        let server = self.server.clone();
-        tokio::spawn(async move { server.stop(false).await });
-    }
-}
-
-impl App {
-    pub(crate) async fn new() -> Self {
-        Self::with(|_| {}).await
-    }
-
-    pub(crate) async fn with(configure: impl FnOnce(&mut RealtimeConfig)) -> Self {
+impl Parts {
+    pub(crate) fn with(configure: impl FnOnce(&mut RealtimeConfig)) -> Self {
         let world = World::new();
         let mut config = RealtimeConfig::default();
         configure(&mut config);
@@ -91,12 +86,80 @@ impl App {
             recording: recording.clone(),
             config,
         });
-        let (address, server) = serve(realtime.clone(), guard, world.entropy.clone(), recording);
         Self {
             world,
             realtime,
             recorder,
             log,
+            guard,
+            recording,
+        }
+    }
+
+    /// Mounts the routes and what they need.
+    pub(crate) fn mount(&self) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
+        let mut routes = Routes::new();
+        tenantry_realtime::routes(&mut routes);
+        let mounted = routes.build(self.recording.clone()).unwrap();
+        let entropy = self.world.entropy.clone();
+        let (guard, realtime) = (self.guard.clone(), self.realtime.clone());
+        move |config| {
+            let entropy = entropy.clone();
+            config
+                .app_data(Data::new(EdgeState { entropy }))
+                .app_data(Data::from(guard.clone()))
+                .app_data(Data::from(realtime.clone()));
+            mounted.configure(config);
+        }
+    }
+
+    /// The route of `thread` of `t_a`, for publishing without HTTP.
+    pub(crate) async fn route(&self, thread: &str) -> (identity::Scope, RouteKey) {
+        let scope = self
+            .world
+            .scope("t_a", identity::Env::Dev, "u_writer")
+            .await;
+        let new = NewThread {
+            thread_id: Some(thread.parse().unwrap()),
+            title: None,
+        };
+        let registry = self.realtime.registry();
+        registry.register(&scope, new).await.unwrap();
+        let (route, _) = registry.verify_thread_access(&scope, thread).await.unwrap();
+        (scope, route)
+    }
+}
+
+pub(crate) struct App {
+    parts: Parts,
+    pub(crate) address: SocketAddr,
+    server: ServerHandle,
+}
+
+impl Deref for App {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let server = self.server.clone();
+        tokio::spawn(async move { server.stop(false).await });
+    }
+}
+
+impl App {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(configure: impl FnOnce(&mut RealtimeConfig)) -> Self {
+        let parts = Parts::with(configure);
+        let (address, server) = serve(&parts);
+        Self {
+            parts,
             address,
             server,
         }
@@ -120,22 +183,6 @@ impl App {
         alice
     }
 
-    /// The route of `thread` of `t_a`, for publishing without HTTP.
-    pub(crate) async fn route(&self, thread: &str) -> (identity::Scope, RouteKey) {
-        let scope = self
-            .world
-            .scope("t_a", identity::Env::Dev, "u_writer")
-            .await;
-        let new = NewThread {
-            thread_id: Some(thread.parse().unwrap()),
-            title: None,
-        };
-        let registry = self.realtime.registry();
-        registry.register(&scope, new).await.unwrap();
-        let (route, _) = registry.verify_thread_access(&scope, thread).await.unwrap();
-        (scope, route)
-    }
-
     /// Makes every cursor up to `seq` of `thread` too old.
     pub(crate) async fn trim(&self, thread: &str, seq: u64) {
         let (_, route) = self.route(thread).await;
@@ -143,25 +190,11 @@ impl App {
     }
 }
 
-fn serve(
-    realtime: Arc<Realtime>,
-    guard: Arc<Guard>,
-    entropy: Arc<dyn Entropy>,
-    recording: Recording,
-) -> (SocketAddr, ServerHandle) {
-    let mut routes = Routes::new();
-    tenantry_realtime::routes(&mut routes);
-    let mounted = routes.build(recording).unwrap();
+fn serve(parts: &Parts) -> (SocketAddr, ServerHandle) {
+    let mount = parts.mount();
     let server = HttpServer::new(move || {
-        let mounted = mounted.clone();
-        ActixApp::new()
-            .wrap(from_fn(edge))
-            .app_data(Data::new(EdgeState {
-                entropy: entropy.clone(),
-            }))
-            .app_data(Data::from(guard.clone()))
-            .app_data(Data::from(realtime.clone()))
-            .configure(move |config| mounted.configure(config))
+        let app = ActixApp::new().wrap(from_fn(edge));
+        app.configure(mount.clone())
     })
     .workers(2)
     // A client that closes its side is gone, also when nothing is sent to it.

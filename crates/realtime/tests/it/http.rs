@@ -35,6 +35,12 @@ impl Request {
         self
     }
 
+    /// The same with another value of a header that it has.
+    pub(crate) fn replace(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| known != name);
+        self.header(name, value)
+    }
+
     pub(crate) fn json(mut self, body: &str) -> Self {
         self.body = body.to_owned();
         self.header("content-type", "application/json")

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use crate::app::{App, eventually};
+use futures_util::future::join_all;
+
+use crate::{
+    app::App,
+    recording::closing,
+    stream::{Stream, TRANSPORTS},
+};
 
 #[tokio::test]
 async fn a_stream_survives_a_short_outage_of_the_directory() {
@@ -28,15 +34,14 @@ async fn a_stream_survives_a_short_outage_of_the_directory() {
 
 #[tokio::test]
 async fn a_stream_ends_when_access_stays_unknown() {
-    let app = App::with(|config| config.timings.recheck = Duration::from_millis(10)).await;
-    let alice = app.alice().await;
-    let mut sse = alice.sse(None).await;
-    app.world.directory.set_down(true);
-    let told = sse.event().await.unwrap();
-    assert_eq!(told.event.as_deref(), Some("drain"));
-    assert_eq!(sse.event().await, None);
-    eventually("the place is given back", || {
-        app.realtime.connections() == 0
-    })
-    .await;
+    let ends = async |transport| {
+        let app = App::with(|config| config.timings.recheck = Duration::from_millis(10)).await;
+        let mut stream = Stream::open(transport, &app.alice().await, None).await;
+        app.world.directory.set_down(true);
+        assert_eq!(stream.end().await, "drain");
+        drop(stream);
+        app.closed(&closing(transport, "unverified")).await;
+        assert_eq!(app.realtime.connections(), 0);
+    };
+    join_all(TRANSPORTS.map(ends)).await;
 }

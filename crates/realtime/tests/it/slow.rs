@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use serde_json::value::RawValue;
 use tenantry_realtime::Message;
 
-use crate::app::{App, eventually, seq};
+use crate::{
+    app::{App, eventually, seq},
+    recording::closing,
+};
 
 /// Publishes some 15 MiB a second, which a reader that reads can follow.
 async fn publish_large(app: &App, count: usize) {
@@ -44,6 +47,8 @@ async fn a_slow_sse_reader_is_cut_and_resumes_where_it_was() {
         got.push(block.message()["id"].as_str().unwrap().to_owned());
     }
     assert!(got.len() < count, "it was never cut");
+    drop(slow);
+    app.closed(&closing("sse", "slow")).await;
     assert_eq!(got, all[..got.len()], "a hole before the cut");
     // The cursor resumes: nothing was lost.
     let mut resumed = alice.sse(got.last().map(String::as_str)).await;
@@ -61,6 +66,8 @@ async fn a_slow_socket_is_closed_with_4408() {
     assert_eq!(slow.ids(1).await, [id]);
     publish_large(&app, 600).await;
     assert_eq!(slow.closed().await, 4408);
+    drop(slow);
+    app.closed(&closing("ws", "slow")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
