@@ -1,15 +1,24 @@
 //! Tests of linear time: bytes that recognisers read, per byte of text.
 
 use super::{
+    Stripper,
     scanner::{Event, Scanner},
-    window::Window,
+    window::{LOOK_BACK_BYTES, Window},
 };
 
 /// Reads per byte that no text may need; twice what the worst of these needs.
-const READS_PER_BYTE_MAX: usize = 400;
-const BYTES: usize = 1 << 16;
+const READS_PER_BYTE_MAX: usize = 320;
+/// The same for a stream, which looks at some places again when more of them is known.
+const STREAM_READS_PER_BYTE_MAX: usize = 640;
+/// Long enough that work by the square of the text would be far beyond the bound.
+const BYTES: usize = 1 << 14;
 const LONG_BYTES: usize = 1 << 20;
+/// Longer than what a stream holds back at most.
+const FED_BYTES: usize = 1 << 12;
+const SHORT_BYTES: usize = 1 << 11;
 const PAIR_BYTES: usize = 256;
+/// Most memory of a stream, in bytes: what is held back, its context, and room to grow.
+const STREAM_BYTES_MAX: usize = 2 * (super::HOLD_BACK_BYTES_MAX + LOOK_BACK_BYTES);
 
 /// How many reads a scan of the whole text takes.
 fn reads(text: &str) -> usize {
@@ -17,6 +26,15 @@ fn reads(text: &str) -> usize {
     let mut scanner = Scanner::default();
     while let Some(Event::Opened { .. } | Event::Closed { .. }) = scanner.next(&mut window) {}
     window.work.get()
+}
+
+fn check(text: &str) {
+    let per_byte = reads(text) / text.len().max(1);
+    let unit = text.get(..40).unwrap_or(text);
+    assert!(
+        per_byte <= READS_PER_BYTE_MAX,
+        "{unit:?}: {per_byte} per byte"
+    );
 }
 
 /// Texts that begin again and again what they do not end.
@@ -116,21 +134,56 @@ const UNITS: &[&str] = &[
     "\"a\"@b",
 ];
 
+/// One of each kind and form, as long as such things usually are.
+const WHOLE: &[&str] = &[
+    "ada.lovelace+tag@mail.example.co.uk",
+    "\"john doe\"@[IPv6:2001:db8::1]",
+    "+44 (0)20 7946 0958 ext. 12",
+    "call (212) 456-7890 x123",
+    "4111 1111 1111 1111",
+    "3782 822463 10005",
+    "GB29 NWBK 6016 1331 9268 19",
+    "ssn 536-90-4399",
+    "nhs 943 476 5919",
+    "192.0.2.101",
+    "2001:db8:1:2:3:4:192.0.2.128%eth0",
+    "00:11:22:ff:fe:33:44:55",
+    "https://ada:s3cret@example.com/x",
+    "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln",
+    "-----BEGIN PRIVATE KEY-----MIIE-----END PRIVATE KEY-----",
+    "aws_secret_access_key=wJalrXUtnFEMI/K7MDENG+bPxRfiCYzzzzzzzKEY",
+    "sk-proj-aB3dE5gH7jK9mN1pQ2sT4vW6xY8zaB3dE5gH7jK9",
+    "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+    "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+    "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+];
+
+fn repeated(unit: &str, bytes: usize) -> String {
+    unit.repeat(bytes / unit.len())
+}
+
 #[test]
 fn work_grows_with_the_text_alone() {
     for unit in UNITS {
-        let text = unit.repeat(BYTES / unit.len());
-        let reads = reads(&text);
-        let most = READS_PER_BYTE_MAX * text.len();
-        assert!(reads <= most, "{unit:?}: {} per byte", reads / text.len());
+        check(&repeated(unit, BYTES));
     }
 }
 
 #[test]
 fn a_mebibyte_of_digits_or_signs_is_no_trouble() {
-    for unit in ["1", "1.", "a@", "0:", "-", "9 "] {
-        let text = unit.repeat(LONG_BYTES / unit.len());
-        assert!(reads(&text) <= READS_PER_BYTE_MAX * text.len(), "{unit:?}");
+    for unit in ["1", "4111", "1.", "a@", "-", "a"] {
+        check(&repeated(unit, LONG_BYTES));
+    }
+}
+
+/// Every beginning of every kind, over and over, with and without a space.
+#[test]
+fn near_matches_of_every_kind_stay_linear() {
+    for whole in WHOLE {
+        for end in 1..=whole.len() {
+            check(&repeated(&whole[..end], SHORT_BYTES));
+            check(&repeated(&format!("{} ", &whole[..end]), SHORT_BYTES));
+        }
     }
 }
 
@@ -138,18 +191,30 @@ fn a_mebibyte_of_digits_or_signs_is_no_trouble() {
 fn pairs_of_unfinished_things_stay_linear() {
     for first in UNITS {
         for second in UNITS {
-            let unit = format!("{first}{second}");
-            let text = unit.repeat(PAIR_BYTES / unit.len());
-            let reads = reads(&text);
-            let most = READS_PER_BYTE_MAX * text.len();
-            assert!(reads <= most, "{unit:?}: {} per byte", reads / text.len());
+            check(&repeated(&format!("{first}{second}"), PAIR_BYTES));
         }
     }
 }
 
 #[test]
 fn nested_beginnings_stay_linear() {
-    let nested: String = UNITS.concat();
-    let text = nested.repeat(BYTES / nested.len());
-    assert!(reads(&text) <= READS_PER_BYTE_MAX * text.len());
+    check(&repeated(&UNITS.concat(), BYTES));
+}
+
+/// A stream that is fed the smallest pieces: neither time nor memory grow beyond the text's.
+#[test]
+fn a_stream_of_single_characters_stays_linear_and_small() {
+    for unit in UNITS.iter().chain(WHOLE) {
+        let text = repeated(unit, FED_BYTES);
+        let mut stripper = Stripper::new();
+        for (at, c) in text.char_indices() {
+            stripper.push(&text[at..at + c.len_utf8()]);
+            assert!(stripper.memory_bytes() <= STREAM_BYTES_MAX, "{unit:?}");
+        }
+        let per_byte = stripper.work() / text.len();
+        assert!(
+            per_byte <= STREAM_READS_PER_BYTE_MAX,
+            "{unit:?}: {per_byte} per byte"
+        );
+    }
 }

@@ -16,8 +16,9 @@ pub(super) fn find(window: &Window<'_>, at: usize) -> Option<Match> {
     }
     let most = groups.iter().copied().max()?;
     let (count, end) = read(window, at, size, separator, most);
-    // A fingerprint or the like goes on with the same separator.
-    let goes_on = window.at(end) == Some(separator) && is_group(window, end + 1, size);
+    // A fingerprint or the like goes on with the same separator, perhaps with what was stripped.
+    let goes_on = window.at(end) == Some(separator)
+        && (is_group(window, end + 1, size) || window.is_placeholder(end + 1));
     let digits_alone = !window
         .slice(at, end)
         .bytes()

@@ -120,7 +120,7 @@ impl Scanner {
 fn recognise(window: &Window<'_>, at: usize) -> Option<Match> {
     match window.at(at)? {
         b'+' | b'(' => phone::find(window, at),
-        b':' => ipv6::find(window, at),
+        b':' => url::find(window, at).or_else(|| ipv6::find(window, at)),
         b'-' => pem::find(window, at),
         b'"' => email::find_quoted(window, at),
         b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' if goes_on(window, at) => None,
@@ -135,7 +135,6 @@ fn recognise(window: &Window<'_>, at: usize) -> Option<Match> {
                 .or_else(|| number::find(window, at))
         }),
         b'A'..=b'Z' | b'a'..=b'z' => email::find(window, at)
-            .or_else(|| url::find(window, at))
             .or_else(|| secret(window, at))
             .or_else(|| iban::find(window, at))
             .or_else(|| mac::find(window, at))

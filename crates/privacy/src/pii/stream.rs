@@ -41,6 +41,9 @@ pub struct Stripper {
     returned: usize,
     /// The length of the buffer at which looking again is worth it.
     retry_bytes: usize,
+    /// Bytes that were read, for the tests of linear time.
+    #[cfg(test)]
+    work: usize,
 }
 
 impl Stripper {
@@ -94,7 +97,21 @@ impl Stripper {
             stripped.push_str(window.slice(self.returned, self.scanner.pos));
         }
         self.returned = self.scanner.pos;
+        #[cfg(test)]
+        {
+            self.work += window.work.get();
+        }
         stripped
+    }
+
+    #[cfg(test)]
+    pub(super) fn work(&self) -> usize {
+        self.work
+    }
+
+    #[cfg(test)]
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// Drops what is decided, but for the context of what follows.

@@ -5,19 +5,19 @@
 
 use super::{kind::Kind, scanner::Match, window::Window};
 
-/// Longest scheme that is taken, in bytes.
-const SCHEME_BYTES_MAX: usize = 24;
 /// How far into an authority user and password are looked for, in bytes.
 const AUTHORITY_BYTES_MAX: usize = 512;
 
-/// The credentials of the URL whose scheme begins at `at`.
+/// The credentials of the URL whose scheme ends at `at`, with a colon.
+///
+/// They are looked for from there and not from the scheme on, because a scheme
+/// may be personal data itself: it has been looked through when they are found.
 pub(super) fn find(window: &Window<'_>, at: usize) -> Option<Match> {
     let is_scheme = |b: u8| b.is_ascii_alphanumeric() || b"+.-".contains(&b);
-    let scheme = window.run(at, SCHEME_BYTES_MAX, is_scheme);
-    if !window.starts_with(at + scheme, b"://") {
+    if !window.before(at).is_some_and(is_scheme) || !window.starts_with(at, b"://") {
         return None;
     }
-    let start = at + scheme + 3;
+    let start = at + 3;
     let ends = |b: u8| b.is_ascii_whitespace() || b.is_ascii_control() || b"/?#\"<>`|".contains(&b);
     let size = window.run(start, AUTHORITY_BYTES_MAX, |b| !ends(b));
     let authority = window.slice_bytes(start, start + size);

@@ -6,6 +6,8 @@
 
 use std::cell::Cell;
 
+use super::kind::Kind;
+
 /// How far before a candidate its context may reach, in bytes.
 pub(super) const LOOK_BACK_BYTES: usize = 64;
 
@@ -126,6 +128,12 @@ impl<'a> Window<'a> {
     pub(super) fn starts_with(&self, at: usize, prefix: &[u8]) -> bool {
         let agrees = |(offset, byte): (usize, &u8)| self.at(at + offset) == Some(*byte);
         prefix.iter().enumerate().all(agrees)
+    }
+
+    /// Whether a placeholder stands at `at`.
+    pub(super) fn is_placeholder(&self, at: usize) -> bool {
+        let stands = |kind: &Kind| self.starts_with(at, kind.placeholder().as_bytes());
+        self.at(at) == Some(b'<') && Kind::ALL.iter().any(stands)
     }
 
     /// Whether `prefix`, given in lower case, stands at `at` in any case.
