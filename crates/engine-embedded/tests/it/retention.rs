@@ -99,3 +99,32 @@ async fn trimmed_events_and_forgotten_keys_take_no_space() {
     let left = log.read(&streams[1], None, 1_000).await.unwrap();
     assert!(matches!(left, store::Read::Page { events, .. } if events.len() == 300));
 }
+
+fn found_in_folder(folder: &Path, needle: &[u8]) -> bool {
+    let files = std::fs::read_dir(folder).unwrap();
+    files
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .any(|bytes| bytes.windows(needle.len()).any(|at| at == needle))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_document_that_was_deleted_is_not_found_in_the_files() {
+    const SECRET: &str = "a wrapped key, 0x5eed";
+    let subject = engine().await;
+    let scope = subject.world.scope("t_one", Env::Dev, "u_1").await;
+    let partition = Partition::in_scope(&scope, "kind");
+    let documents = subject.handle().documents();
+    let batch = (0..20).fold(Batch::new(), |batch, n| {
+        let text = if n == 7 { SECRET } else { "kept" };
+        batch.put(&DocKey::new(&partition, format!("{n}")), text)
+    });
+    documents.commit(batch).await.unwrap();
+    assert!(found_in_folder(subject.folder(), SECRET.as_bytes()));
+    let gone = DocKey::new(&partition, "7");
+    documents.commit(Batch::new().delete(&gone)).await.unwrap();
+    drop(documents);
+    // Closed, so that the write-ahead log is in the database.
+    subject.close().await;
+    assert!(!found_in_folder(subject.folder(), SECRET.as_bytes()));
+    assert!(found_in_folder(subject.folder(), b"kept"));
+}
