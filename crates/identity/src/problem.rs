@@ -51,6 +51,8 @@ codes! {
     ThreadAccessDenied = 403, "thread_access_denied", "No access to this thread";
     /// The record is foreign or unknown, or there is no such route.
     NotFound = 404, "not_found", "Not found";
+    /// The record was there, and a policy of retention has removed it.
+    Gone = 410, "gone", "The record is gone";
     /// The route does not have this method.
     MethodNotAllowed = 405, "method_not_allowed", "Method not allowed";
     /// The body cannot be read.
