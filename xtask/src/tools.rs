@@ -1,6 +1,10 @@
-//! Cargo subcommands that are programs of their own, installed when missing.
+//! What the commands need beside Rust: cargo subcommands that are programs of their
+//! own, and verifiers of other hands that tests run. Installed when missing.
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result};
 
@@ -19,6 +23,51 @@ pub(crate) fn ensure(name: &str) -> Result<()> {
     run(&mut cargo(["install", &package, "--locked"])).with_context(|| {
         format!("{package} is needed; install it with `cargo install {package} --locked`")
     })
+}
+
+/// The verifiers that tests of the audit log run: each a Debian package and a file of it.
+const VERIFIERS: [(&str, &str); 3] = [
+    ("golang-go", "/usr/bin/go"),
+    (
+        "golang-golang-x-mod-dev",
+        "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go",
+    ),
+    (
+        "python3-cryptography",
+        "/usr/lib/python3/dist-packages/cryptography/__init__.py",
+    ),
+];
+
+/// Installs Go, its `x/mod` and Python's `cryptography` from Debian unless they are there.
+///
+/// Where that is not possible it says so and goes on: the tests that need one fail by themselves.
+pub(crate) fn ensure_verifiers() {
+    let missing = VERIFIERS
+        .iter()
+        .filter(|(_, file)| !Path::new(file).exists());
+    let missing: Vec<&str> = missing.map(|(package, _)| *package).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let packages = missing.join(" ");
+    eprintln!("{packages}: not installed, and tests of the audit log run them: installing");
+    if let Err(error) = install(&missing) {
+        eprintln!(
+            "{error:#}\nas root on Debian: apt-get install {packages}; elsewhere install the like, or those tests fail"
+        );
+    }
+}
+
+/// Installs Debian packages, as root.
+fn install(packages: &[&str]) -> Result<()> {
+    let mut update = Command::new("apt-get");
+    run(update.arg("update"))?;
+    let mut install = Command::new("apt-get");
+    install
+        .args(["install", "-y", "--no-install-recommends"])
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    run(&mut install)
 }
 
 fn is_installed(name: &str) -> bool {

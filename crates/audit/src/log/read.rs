@@ -98,7 +98,7 @@ struct Tiles<'a> {
     stored: Option<&'a StoredTiles>,
     /// The full tiles that are not here.
     missing: RefCell<Vec<TileId>>,
-    /// The full tiles that hash to the state's root.
+    /// The tiles that hash to the state's root.
     checked: RefCell<HashMap<TileId, Vec<u8>>>,
 }
 
@@ -194,15 +194,24 @@ impl<'a> Tiles<'a> {
         };
         if self.is_full(id) {
             self.check(id)?;
-            let checked = self.checked.borrow();
-            let bytes = checked.get(&id);
-            return bytes
-                .map(|bytes| tile.hash_at_index(bytes, index))
-                .transpose();
+        } else {
+            self.take_edge(id)?;
         }
-        let edge = self.state.partial(id.level).map(bytes_of);
-        let bytes = edge.ok_or(Error::IndexesNotInTree)?;
-        tile.hash_at_index(&bytes, index).map(Some)
+        let checked = self.checked.borrow();
+        let bytes = checked.get(&id);
+        bytes
+            .map(|bytes| tile.hash_at_index(bytes, index))
+            .transpose()
+    }
+
+    /// Sees to it that a partial tile is here; it is part of the state, which hashes to the root.
+    fn take_edge(&self, id: TileId) -> Result<(), Error> {
+        if !self.checked.borrow().contains_key(&id) {
+            let edge = self.state.partial(id.level);
+            let edge = edge.ok_or(Error::IndexesNotInTree)?;
+            self.checked.borrow_mut().insert(id, bytes_of(edge));
+        }
+        Ok(())
     }
 }
 

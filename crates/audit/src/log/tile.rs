@@ -59,7 +59,11 @@ impl Tile {
 
 /// Hashes as bytes, one after the other.
 pub(super) fn bytes_of(hashes: &[Hash]) -> Vec<u8> {
-    hashes.iter().flat_map(Hash::as_bytes).copied().collect()
+    let mut bytes = Vec::with_capacity(hashes.len() * HASH_BYTES);
+    for hash in hashes {
+        bytes.extend_from_slice(hash.as_bytes());
+    }
+    bytes
 }
 
 /// The hashes in `bytes`; `None` if some byte is left over.

@@ -11,7 +11,12 @@
 )]
 
 mod index;
+mod proofs;
+mod python;
+mod query;
 mod sealing;
 mod service;
+mod stranger;
+mod training;
 mod verify;
 mod world;
