@@ -13,10 +13,8 @@
 mod index;
 mod proofs;
 mod python;
-mod query;
 mod sealing;
 mod service;
 mod stranger;
-mod training;
 mod verify;
 mod world;
