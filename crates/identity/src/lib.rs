@@ -15,6 +15,7 @@ mod caller;
 mod clock;
 mod directory;
 mod env;
+mod gpc;
 mod guard;
 #[cfg(feature = "http")]
 pub mod http;
@@ -34,6 +35,7 @@ pub use directory::{
     Directory, DirectoryUnavailable, Membership, Standing, StandingQuery, TicketGrant, TicketOffice,
 };
 pub use env::{Env, InvalidEnv};
+pub use gpc::asks_for_privacy;
 pub use guard::{Account, Guard};
 pub use id::{
     AppId, AssetId, CanvasId, InvalidId, ProjectId, SessionId, SurfaceId, TenantId, ThreadId,

@@ -106,6 +106,9 @@ pub struct RequestIds {
     pub request_id: RequestId,
     /// The caller's `traceparent`, or a new one.
     pub traceparent: Traceparent,
+    /// Whether the caller asks for privacy (`Sec-GPC: 1`). It goes with the ids, so that
+    /// whatever records the request obeys it.
+    pub gpc: bool,
 }
 
 impl RequestIds {
@@ -123,7 +126,14 @@ impl RequestIds {
             traceparent: traceparent
                 .and_then(Traceparent::parse)
                 .unwrap_or_else(|| Traceparent::generate(entropy)),
+            gpc: false,
         }
+    }
+
+    /// The same for a caller who asks for privacy, or does not.
+    #[must_use]
+    pub fn with_gpc(self, gpc: bool) -> Self {
+        Self { gpc, ..self }
     }
 }
 

@@ -37,7 +37,6 @@
 mod effective;
 mod error;
 mod fresh;
-mod gpc;
 mod permit;
 pub mod pii;
 mod preference;
@@ -49,7 +48,6 @@ mod routes;
 pub use effective::{Effective, Levels};
 pub use error::PrivacyError;
 pub use fresh::FRESH_MAX;
-pub use gpc::asks_for_privacy;
 pub use permit::TrainingPermit;
 pub use preference::{InvalidTraining, Preference, Said, Source, Training};
 pub use prefs::{Subject, TrainPrefs, TrainPrefsDeps};

@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use identity::Recorded;
+use privacy::pii::strip_json;
+use serde_json::{Map, Value};
 use store::{AppendError, Idempotency, NewEvent, StoreError};
 
 use super::{Audit, LogId, spool::Waiting, subjects::Provisional};
@@ -17,10 +19,12 @@ const APPEND_MAX: Duration = Duration::from_secs(2);
 
 impl Audit {
     /// Records an event, durably or in the spool, also when the caller does not wait.
+    /// Personal data that is recognised in its metadata is replaced by placeholders.
     ///
     /// # Errors
     /// [`SealError`] when the event can never be recorded: it is too large, say.
-    pub async fn record(self: &Arc<Self>, event: DatasetEvent) -> Result<Recorded, SealError> {
+    pub async fn record(self: &Arc<Self>, mut event: DatasetEvent) -> Result<Recorded, SealError> {
+        event.metadata = stripped(event.metadata);
         let audit = Arc::clone(self);
         let task = tokio::spawn(async move { audit.write(&event).await });
         task.await
@@ -104,6 +108,16 @@ impl Audit {
             Err(_) => "lost",
         };
         Recorded::Degraded { why }
+    }
+}
+
+/// Metadata without the personal data that is recognised in it.
+pub(super) fn stripped(metadata: Map<String, Value>) -> Map<String, Value> {
+    let mut value = Value::Object(metadata);
+    strip_json(&mut value);
+    match value {
+        Value::Object(metadata) => metadata,
+        _ => Map::new(),
     }
 }
 

@@ -32,10 +32,8 @@ impl AuditRecorder {
     }
 
     async fn write(&self, mut event: DatasetEvent) -> Recorded {
-        if event.training == unasked() {
-            event.training = self.0.training_of(&event.tenant, &event.actor).await;
-        }
-        match self.0.write(&event).await {
+        self.0.ask(&mut event).await;
+        match self.0.record(event).await {
             Ok(recorded) => recorded,
             Err(error) => {
                 metrics::counter!("tenantry_audit_lost_total").increment(1);
@@ -61,6 +59,13 @@ impl Audit {
         }
     }
 
+    /// Asks for the actor's preference, unless the request spoke for itself.
+    pub(super) async fn ask(&self, event: &mut DatasetEvent) {
+        if event.training == unasked() {
+            event.training = self.training_of(&event.tenant, &event.actor).await;
+        }
+    }
+
     fn draft(&self, deed: &Deed<'_>, phase: Phase) -> DatasetEvent {
         let place = Where::of(&deed.place);
         DatasetEvent {
@@ -74,7 +79,7 @@ impl Audit {
             phase,
             request_id: deed.ids.request_id.clone(),
             traceparent: Some(deed.ids.traceparent.clone()),
-            training: unasked(),
+            training: spoken_for(deed),
             idempotency: None,
             repeated: 1,
             metadata: Map::from_iter([("method".to_owned(), Value::from(deed.method))]),
@@ -128,6 +133,15 @@ fn denied(source: &'static str) -> Training {
     }
 }
 
+/// `Sec-GPC: 1` denies for its request, whatever the actor's preference is.
+fn spoken_for(deed: &Deed<'_>) -> Training {
+    if deed.ids.gpc {
+        denied("gpc")
+    } else {
+        unasked()
+    }
+}
+
 /// Stands in an event until its actor's preference was asked for.
 fn unasked() -> Training {
     denied("unasked")
@@ -150,7 +164,6 @@ fn outcome(outcome: identity::Outcome) -> Outcome {
 fn conclude(event: &mut DatasetEvent, conclusion: &Conclusion<'_>) {
     if let (Actor::Anonymous, Some(user)) = (&event.actor, conclusion.remarks.user()) {
         event.actor = by(user);
-        event.training = unasked();
     }
     if let Some(created) = conclusion.created.and_then(target::of_path) {
         event.target = Some(created);

@@ -64,7 +64,7 @@ impl Audit {
     /// Records what was refused since the last turn.
     pub(super) async fn record_refusals(self: &Arc<Self>) {
         for mut event in self.refusals.take() {
-            event.training = self.training_of(&event.tenant, &event.actor).await;
+            self.ask(&mut event).await;
             // A degraded record waits in the spool; a refusal has nobody to tell.
             if let Err(error) = self.record(event).await {
                 tracing::error!(%error, "a refused attempt could not be recorded");

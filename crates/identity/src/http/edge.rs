@@ -12,7 +12,7 @@ use actix_web::{
 };
 
 use super::reply;
-use crate::{Entropy, Problem, RequestIds};
+use crate::{Entropy, Problem, RequestIds, asks_for_privacy};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Where the record of a mutation is.
@@ -25,6 +25,7 @@ static KEPT: [HeaderName; 3] = [
     HeaderName::from_static(AUDIT_SEQ),
     HeaderName::from_static(AUDIT_STATUS),
 ];
+const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What [`edge`] needs; mount it as `Data`.
@@ -46,12 +47,10 @@ fn adopt(headers: &HeaderMap, state: Option<&Data<EdgeState>>) -> RequestIds {
             .get(name)
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
-    match state {
-        Some(state) => {
-            RequestIds::from_headers(text(REQUEST_ID), text(TRACEPARENT), &*state.entropy)
-        }
-        None => RequestIds::from_headers(text(REQUEST_ID), text(TRACEPARENT), &Unmounted),
-    }
+    let entropy: &dyn Entropy = state.map_or(&Unmounted, |state| &*state.entropy);
+    let gpc = headers.get_all(SEC_GPC).map(HeaderValue::as_bytes);
+    RequestIds::from_headers(text(REQUEST_ID), text(TRACEPARENT), entropy)
+        .with_gpc(asks_for_privacy(gpc))
 }
 
 /// Stands in where an application forgot to mount [`EdgeState`]: ids are then all alike, not absent.

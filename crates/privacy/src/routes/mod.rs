@@ -9,14 +9,17 @@ use actix_web::{
     HttpRequest,
     http::{
         Method,
-        header::{EntityTag, Header, HeaderValue, IF_MATCH, IfMatch},
+        header::{EntityTag, Header, IF_MATCH, IfMatch},
     },
     web::Data,
 };
-use identity::{Problem, http::Routes};
+use identity::{
+    Problem,
+    http::{Routes, ids_of},
+};
 use utoipa::OpenApi;
 
-use crate::{Precondition, TrainPrefs, asks_for_privacy};
+use crate::{Precondition, TrainPrefs};
 
 identity::action!(ReadTrainPrefs, "privacy.train_prefs.read", Viewer);
 identity::action!(SetTenant, "privacy.train_prefs.set_tenant", Admin);
@@ -76,7 +79,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// Whether a request carries the signal of Global Privacy Control, `Sec-GPC: 1`.
 #[must_use]
 pub fn gpc(req: &HttpRequest) -> bool {
-    asks_for_privacy(req.headers().get_all("sec-gpc").map(HeaderValue::as_bytes))
+    ids_of(req).gpc
 }
 
 /// The states that the client wants to change (RFC 9110, section 13.1.1).
