@@ -1,26 +1,35 @@
 //! Which logs there are: each has a slot from its first record on.
 //!
+//! Logs that begin at the same time get their slots in one batch, because the
+//! number of slots is one document, of which there is one change at a time.
+//!
 //! **Invariant:** a log's slot is stored before its first record is, so that
 //! whoever lists the heads knows every log.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use identity::Entropy;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
-use store::{Batch, CommitError, Documents, StoreError, StreamKey};
+use store::{BATCH_STEPS_MAX, Batch, CommitError, Documents, StoreError, StreamKey};
+use tokio::sync::Mutex as Turns;
 
 use super::{LogId, layout::Layout, stored::StoredHead};
 use crate::Salt;
 
 /// Logs that are remembered.
 const LOGS_MAX: usize = 128 * 1024;
-/// How often a slot is asked for again because others took theirs meanwhile.
+/// How often a slot is asked for again because another process took one meanwhile.
 const TRIES_MAX: usize = 64;
+/// Logs that get their slots in one batch: three steps each, and two for the number of slots.
+const BEGINNING_MAX: usize = (BATCH_STEPS_MAX - 2) / 3;
 
 /// A log that is in use.
 pub(super) struct Log {
@@ -48,6 +57,10 @@ pub(super) struct Logs {
     entropy: Arc<dyn Entropy>,
     known: Cache<LogId, Arc<Log>>,
     changed: Mutex<Vec<Arc<Log>>>,
+    /// Logs without a slot that somebody waits for.
+    beginning: Mutex<BTreeSet<LogId>>,
+    /// Held by whoever gives out slots.
+    assigning: Turns<()>,
 }
 
 impl Logs {
@@ -62,6 +75,8 @@ impl Logs {
             entropy,
             known: Cache::new(LOGS_MAX),
             changed: Mutex::default(),
+            beginning: Mutex::default(),
+            assigning: Turns::default(),
         }
     }
 
@@ -83,15 +98,25 @@ impl Logs {
             if let Some(log) = self.find(id).await? {
                 return Ok(log);
             }
-            if let Some(slot) = self.assign(id).await? {
-                let log = self.remember(id, slot);
-                // An empty log has its place in the next epoch, too.
-                self.mark(&log);
-                return Ok(log);
+            self.beginning.lock().insert(id.clone());
+            let _turn = self.assigning.lock().await;
+            // Whoever had the turn before may have taken this one along.
+            if self.known.get(id).is_none() {
+                self.begin(self.group(id)).await?;
             }
         }
-        let why = "too many logs begin at once";
+        let why = "too many processes begin logs at once";
         Err(StoreError::Unavailable(why.to_owned()))
+    }
+
+    /// The log `id` and others that wait for a slot, as many as fit into a batch.
+    fn group(&self, id: &LogId) -> Vec<LogId> {
+        let mut beginning = self.beginning.lock();
+        beginning.remove(id);
+        let others = std::iter::from_fn(|| beginning.pop_first());
+        std::iter::once(id.clone())
+            .chain(others.take(BEGINNING_MAX - 1))
+            .collect()
     }
 
     /// Remembers a log that was listed.
@@ -106,30 +131,38 @@ impl Logs {
         log
     }
 
-    /// Takes the next slot; `None` when someone else was faster.
-    async fn assign(&self, id: &LogId) -> Result<Option<u32>, StoreError> {
+    /// Gives the next slots to `group`, unless another process was faster.
+    async fn begin(&self, group: Vec<LogId>) -> Result<(), StoreError> {
         let counter = self.layout.slots();
         let stored = self.documents.get(&counter).await?;
-        let (slot, batch) = match &stored {
+        let (first, batch) = match &stored {
             Some(stored) => (
                 read::<Slots>(&stored.value)?.count,
                 Batch::new().expect_version(&counter, stored.version),
             ),
             None => (0, Batch::new().expect_absent(&counter)),
         };
-        let count = slot
-            .checked_add(1)
-            .ok_or_else(|| StoreError::Limit("there are no more slots".to_owned()))?;
-        let place = self.layout.slot(id);
-        let head = StoredHead::empty(id, slot, Salt::generate(&*self.entropy));
-        let batch = batch
-            .put(&counter, write(&Slots { count })?)
-            .expect_absent(&place)
-            .put(&place, write(&Slot { slot })?)
-            .put(&self.layout.head(slot), head.encode()?);
+        let full = || StoreError::Limit("there are no more slots".to_owned());
+        let more = u32::try_from(group.len()).map_err(|_| full())?;
+        let count = first.checked_add(more).ok_or_else(full)?;
+        let mut batch = batch.put(&counter, write(&Slots { count })?);
+        for (id, slot) in group.iter().zip(first..count) {
+            let place = self.layout.slot(id);
+            let head = StoredHead::empty(id, slot, Salt::generate(&*self.entropy));
+            batch = batch
+                .expect_absent(&place)
+                .put(&place, write(&Slot { slot })?)
+                .put(&self.layout.head(slot), head.encode()?);
+        }
         match self.documents.commit(batch).await {
-            Ok(_) => Ok(Some(slot)),
-            Err(CommitError::Conflict(_)) => Ok(None),
+            Ok(_) => {
+                for (id, slot) in group.iter().zip(first..count) {
+                    // An empty log has its place in the next epoch, too.
+                    self.mark(&self.remember(id, slot));
+                }
+                Ok(())
+            }
+            Err(CommitError::Conflict(_)) => Ok(()),
             Err(CommitError::Store(error)) => Err(error),
         }
     }
@@ -143,10 +176,13 @@ impl Logs {
 
     /// The logs that have something to integrate; what comes later is marked anew.
     pub(super) fn take_changed(&self) -> Vec<Arc<Log>> {
-        let taken = std::mem::take(&mut *self.changed.lock());
+        let mut taken = std::mem::take(&mut *self.changed.lock());
         for log in &taken {
             log.changed.store(false, Ordering::Release);
         }
+        // One that was forgotten and remembered meanwhile may be there twice.
+        taken.sort_unstable_by_key(|log| log.slot);
+        taken.dedup_by_key(|log| log.slot);
         taken
     }
 }

@@ -1,6 +1,7 @@
 //! The service: what it promises when all goes well, when the store fails, when the
 //! process dies, and when someone alters what it has stored.
 
+mod beginning;
 mod house;
 mod intents;
 mod logs;
