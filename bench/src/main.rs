@@ -51,6 +51,9 @@ enum Task {
     },
     /// Kill a loaded server at random moments and account for what it acknowledged.
     Crash(crash::Options),
+    /// Open an audit log and print what it holds in memory; `measure audit` calls it.
+    #[command(hide = true)]
+    HoldAudit { folder: PathBuf },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,5 +89,6 @@ fn main() -> Result<()> {
             Ok(())
         }
         Task::Crash(drill) => crash::run(&options.server, &drill),
+        Task::HoldAudit { folder } => audit::hold(&folder),
     }
 }

@@ -13,9 +13,11 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use audit::{DatasetEvent, service::Audit};
 use identity::{TenantId, UserId};
-use tokio::{sync::Notify, task::JoinHandle};
 
-use super::world::{EPOCH_EVERY, Installation, Scribe, Secret, record};
+use super::{
+    tending::Tending,
+    world::{Installation, Scribe, record},
+};
 use crate::{
     append::{Appender, Side, WRITERS, drive, raw::RawLog},
     stats::median_ratio,
@@ -76,7 +78,7 @@ impl Appender for Records {
 /// Measures in interleaved rounds.
 pub(super) async fn measure() -> Result<Vec<Row>> {
     let folder = crate::ambient::scratch()?;
-    let opened = Installation::open(&folder.path().join("audit"), &Secret::generate()?).await?;
+    let opened = Installation::open(&folder.path().join("audit")).await?;
     let records = Arc::new(Records::new(Arc::clone(&opened.audit))?);
     let bytes = records.body_bytes()?;
     let raw = Arc::new(RawLog::create(&folder.path().join("raw"), bytes)?);
@@ -123,33 +125,4 @@ async fn begin(records: &Arc<Records>) -> Result<()> {
         started.elapsed()
     );
     Ok(())
-}
-
-/// Closes epochs as [`Audit::tend`] does, and ends between two, which that cannot.
-struct Tending {
-    ends: Arc<Notify>,
-    task: JoinHandle<()>,
-}
-
-impl Tending {
-    fn begin(audit: Arc<Audit>) -> Self {
-        let ends = Arc::new(Notify::new());
-        let told = Arc::clone(&ends);
-        let task = tokio::spawn(async move {
-            while tokio::time::timeout(EPOCH_EVERY, told.notified())
-                .await
-                .is_err()
-            {
-                audit.turn().await;
-            }
-            audit.turn().await;
-        });
-        Self { ends, task }
-    }
-
-    /// Until everything is in its tree, and the last epoch is closed.
-    async fn finish(self) -> Result<()> {
-        self.ends.notify_one();
-        Ok(self.task.await?)
-    }
 }

@@ -27,31 +27,38 @@ pub(super) struct Installation {
     pub(super) audit: Arc<Audit>,
 }
 
-/// The secret that signs, for as long as a folder is measured.
-pub(super) struct Secret(String);
+/// Opens the engine in `folder`, or begins one.
+pub(super) fn engine(folder: &Path) -> Result<Embedded> {
+    std::fs::create_dir_all(folder)?;
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    Ok(Embedded::open(&folder.join("store"), clock, entropy)?)
+}
 
-impl Secret {
-    pub(super) fn generate() -> Result<Self> {
-        let secret = generate_secret(&ORIGIN.parse()?, &SystemEntropy)?;
-        Ok(Self(secret.as_str().to_owned()))
+/// The keys that sign what is in `folder`.
+pub(super) fn signers(folder: &Path) -> Result<Signers> {
+    let (file, origin) = (folder.join("secret"), ORIGIN.parse::<Origin>()?);
+    if !file.exists() {
+        let secret = generate_secret(&origin, &SystemEntropy)?;
+        std::fs::write(&file, secret.as_bytes())?;
     }
+    Ok(Signers::from_secrets(origin, &[&std::fs::read(&file)?])?)
 }
 
 impl Installation {
     /// Opens what is in `folder`, or begins.
-    pub(super) async fn open(folder: &Path, secret: &Secret) -> Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let store = folder.join("store");
-        let engine = Embedded::open(&store, clock.clone(), entropy.clone())?;
-        let origin: Origin = ORIGIN.parse()?;
+    pub(super) async fn open(folder: &Path) -> Result<Self> {
+        Self::over(engine(folder)?, folder).await
+    }
+
+    /// Opens the audit log in an engine that is open.
+    pub(super) async fn over(engine: Embedded, folder: &Path) -> Result<Self> {
         let deps = AuditDeps {
             documents: engine.documents(),
             events: engine.events(),
-            clock,
-            entropy,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
             authority: SystemAuthority::assume(),
-            signers: Signers::from_secrets(origin, &[secret.0.as_bytes()])?,
+            signers: signers(folder)?,
             wrapping: WrappingKey::parse(WRAPPING_KEY)?,
             training: Arc::new(Denied),
         };
@@ -117,6 +124,11 @@ impl Scribe {
     pub(super) fn by_user(&self, tenant: TenantId, user: UserId, n: u64) -> DatasetEvent {
         let role = Some(Role::Admin);
         self.event(tenant, Actor::User { id: user, role }, n)
+    }
+
+    /// The same by a part of the installation, so that there is no subject.
+    pub(super) fn by_system(&self, tenant: TenantId, n: u64) -> DatasetEvent {
+        self.event(tenant, Actor::System(self.kind.clone()), n)
     }
 
     fn event(&self, tenant: TenantId, actor: Actor, n: u64) -> DatasetEvent {
