@@ -22,9 +22,9 @@ use super::{
 use crate::Seq;
 
 /// Most events of one step.
-pub const EVENTS_MAX: usize = 2048;
+pub const EVENTS_MAX: usize = 1000;
 /// Most terms of one event.
-pub const TERMS_MAX: usize = 8;
+pub const TERMS_MAX: usize = 24;
 /// Most puts and deletes of a plan, together.
 pub const PLAN_STEPS_MAX: usize = 300;
 
@@ -197,7 +197,9 @@ impl Index {
         pages
     }
 
-    fn has_upkeep(&self) -> bool {
+    /// Whether a step without events would have something to do.
+    #[must_use]
+    pub fn has_upkeep(&self) -> bool {
         let merging = merges(&self.slots).next().is_some();
         merging || !self.garbage.is_empty() || due(&self.slots).is_some()
     }

@@ -49,7 +49,7 @@ mod wire;
 
 pub use advance::{EVENTS_MAX, IndexEvent, PLAN_STEPS_MAX, Plan, TERMS_MAX};
 pub use pages::Pages;
-pub use query::{CANDIDATES_MAX, Candidates, QUERY_READS_MAX, Query};
+pub use query::{CANDIDATES_MAX, Candidates, QUERY_READS_MAX, QUERY_TERMS_MAX, Query};
 pub use run::MARK_EVENTS;
 pub use state::{Index, TAIL_ENTRIES_MAX};
 pub use term::{IndexField, Term};

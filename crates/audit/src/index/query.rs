@@ -6,7 +6,6 @@ use identity::Timestamp;
 
 use super::{
     Index, IndexError, Pages, Term,
-    advance::TERMS_MAX,
     entry::millis,
     reader::{Allowance, Part, Stop},
 };
@@ -14,14 +13,17 @@ use crate::Seq;
 
 /// Most candidates of one answer.
 pub const CANDIDATES_MAX: usize = 1000;
+/// Most terms of a query, together.
+pub const QUERY_TERMS_MAX: usize = 64;
 /// Most pages that one call reads, each from the store.
 pub const QUERY_READS_MAX: usize = 256;
 
 /// What to look for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query {
-    /// Terms that a record has all of, at most [`TERMS_MAX`]; none asks for all records.
-    pub terms: Vec<Term>,
+    /// Of each group a record has one term at least; without groups, all records are asked for.
+    /// At most [`QUERY_TERMS_MAX`] terms together.
+    pub terms: Vec<Vec<Term>>,
     /// Only records after this one.
     pub after: Option<Seq>,
     /// Only records that happened then or later.
@@ -54,7 +56,7 @@ impl Index {
     /// state knows are gone, so that it is to be read again; [`IndexError::Damaged`];
     /// [`IndexError::Store`].
     pub async fn candidates(&self, pages: &Pages, query: &Query) -> Result<Candidates, IndexError> {
-        if query.terms.len() > TERMS_MAX {
+        if query.terms.iter().map(Vec::len).sum::<usize>() > QUERY_TERMS_MAX {
             return Err(IndexError::Refused);
         }
         let mut search = Search::new(self, pages, query);
@@ -76,8 +78,8 @@ impl Index {
 
 struct Search<'a> {
     allowance: Allowance<'a>,
-    /// The hashes of the terms, the rarest first.
-    terms: Vec<u64>,
+    /// The hashes of the terms, the groups of the rarest fields first.
+    groups: Vec<Vec<u64>>,
     times: Option<RangeInclusive<u64>>,
     limit: usize,
     /// The first record that was not considered.
@@ -87,9 +89,10 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(index: &Index, pages: &'a Pages, query: &Query) -> Self {
-        let mut terms = query.terms.clone();
-        terms.sort_unstable();
-        terms.dedup();
+        let mut groups = query.terms.clone();
+        groups.iter_mut().for_each(|group| group.sort_unstable());
+        groups.sort_unstable();
+        let hashes = |group: Vec<Term>| group.into_iter().map(Term::hash).collect();
         let times = (query.from.is_some() || query.to.is_some())
             .then(|| query.from.map_or(0, millis)..=query.to.map_or(u64::MAX, millis));
         Self {
@@ -97,7 +100,7 @@ impl<'a> Search<'a> {
                 pages,
                 reads: QUERY_READS_MAX,
             },
-            terms: terms.into_iter().map(Term::hash).collect(),
+            groups: groups.into_iter().map(hashes).collect(),
             times,
             limit: query.limit.clamp(1, CANDIDATES_MAX),
             next: query.after.map_or(1, |seq| seq.get() + 1).max(index.floor),
@@ -125,7 +128,7 @@ impl<'a> Search<'a> {
                     self.found.push(seq);
                     self.next += 1;
                 }
-                // Nothing between has all terms.
+                // Nothing between has a term of each group.
                 Some(seq) => self.next = seq,
                 None => break,
             }
@@ -133,13 +136,17 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// `next`, if it has all terms; or the first record after it that the first
-    /// term without it has; `None` when a term has none.
+    /// `next`, if it has a term of each group; or the first record after it that the first
+    /// group without it has; `None` when a group has none.
     async fn agree(&mut self, part: &mut Part<'_>) -> Result<Option<u64>, Stop> {
-        for term in &self.terms {
-            let found = part.posting(&mut self.allowance, *term, self.next).await?;
-            if found != Some(self.next) {
-                return Ok(found);
+        for group in &self.groups {
+            let mut first: Option<u64> = None;
+            for term in group {
+                let found = part.posting(&mut self.allowance, *term, self.next).await?;
+                first = first.into_iter().chain(found).min();
+            }
+            if first != Some(self.next) {
+                return Ok(first);
             }
         }
         Ok(Some(self.next))

@@ -1,6 +1,6 @@
 //! Looking up entries of one part of an index, page by page.
 
-use std::ops::RangeInclusive;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use super::{
     Index, IndexError, Pages,
@@ -9,8 +9,8 @@ use super::{
     segment::Segment,
 };
 
-/// Pages that are held of a segment: one per term, and one for its marks.
-const PAGES_HELD_MAX: usize = 9;
+/// Pages that are held of a segment: about one per term, and one for its marks.
+const PAGES_HELD_MAX: usize = 16;
 
 /// Why a lookup gave no answer.
 pub(super) enum Stop {
@@ -48,6 +48,8 @@ pub(super) struct Part<'a> {
     /// `None` for the tail, which is held whole.
     segment: Option<&'a Segment>,
     held: Vec<Page>,
+    /// What was found last of each term.
+    found: HashMap<u64, Option<u64>>,
 }
 
 impl<'a> Part<'a> {
@@ -57,6 +59,7 @@ impl<'a> Part<'a> {
             times: segment.earliest..=segment.latest,
             segment: Some(segment),
             held: Vec::new(),
+            found: HashMap::new(),
         }
     }
 
@@ -72,19 +75,28 @@ impl<'a> Part<'a> {
             times: index.tail.times()?,
             segment: None,
             held: vec![page],
+            found: HashMap::new(),
         })
     }
 
-    /// The first record from `seq` on that may have the term.
+    /// The first record from `seq` on that may have the term. It is asked for with rising
+    /// seqs, so what was found holds until it is passed.
     pub(super) async fn posting(
         &mut self,
         allowance: &mut Allowance<'_>,
         term: u64,
         seq: u64,
     ) -> Result<Option<u64>, Stop> {
-        let found = self.first_at(allowance, Key { term, at: seq }).await?;
-        let found = found.filter(|entry| entry.key.term == term);
-        Ok(found.map(|entry| entry.seq))
+        if let Some(found) = self.found.get(&term)
+            && found.is_none_or(|found| found >= seq)
+        {
+            return Ok(*found);
+        }
+        let entry = self.first_at(allowance, Key { term, at: seq }).await?;
+        let found = entry.filter(|entry| entry.key.term == term);
+        let found = found.map(|entry| entry.seq);
+        self.found.insert(term, found);
+        Ok(found)
     }
 
     /// The records outside of which no time is within `times`; `None` when none is at all.

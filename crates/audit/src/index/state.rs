@@ -36,13 +36,7 @@ impl Index {
     /// The index of a log without records.
     #[must_use]
     pub fn new() -> Self {
-        Self::starting_at(Seq::FIRST)
-    }
-
-    /// An index that is to begin at `first`, when it is made anew for a log whose older
-    /// records are gone. No pages of an older index may be left.
-    #[must_use]
-    pub fn starting_at(first: Seq) -> Self {
+        let first = Seq::FIRST;
         Self {
             slots: Vec::new(),
             garbage: Vec::new(),
@@ -50,6 +44,28 @@ impl Index {
             floor: first.get(),
             tail_first: first.get(),
             last: first.index(),
+            tail: Run::default(),
+        }
+    }
+
+    /// The first record that a query may return, one after the last when there is none.
+    #[must_use]
+    pub const fn oldest(&self) -> u64 {
+        self.floor
+    }
+
+    /// This index without its records and pages, to be built anew from [`Index::oldest`] on.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        let ids = self.slots.iter().flat_map(Slot::ids);
+        let before = self.floor - 1;
+        Self {
+            slots: Vec::new(),
+            garbage: self.garbage.iter().copied().chain(ids).collect(),
+            next_id: self.next_id,
+            floor: self.floor,
+            tail_first: self.floor,
+            last: before,
             tail: Run::default(),
         }
     }

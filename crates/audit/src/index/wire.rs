@@ -227,10 +227,13 @@ mod tests {
         assert_eq!(index.floor, 304);
         assert_eq!(index.garbage, [1, 2, 0, 3, 4, 6]);
         assert_eq!(decode(&encode(&index)), Ok(index));
-        for first in [1, 77, LOG_SIZE_MAX] {
-            let empty = Index::starting_at(Seq::try_from(first).unwrap());
-            assert_eq!(decode(&encode(&empty)), Ok(empty));
-        }
+        let renewed = full().renewed();
+        assert_eq!(
+            (renewed.oldest(), renewed.last, renewed.next_id),
+            (50, 49, 7)
+        );
+        assert_eq!(renewed.garbage, [1, 2, 0, 3, 4, 6]);
+        assert_eq!(decode(&encode(&renewed)), Ok(renewed));
     }
 
     #[test]

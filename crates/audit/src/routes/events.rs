@@ -119,7 +119,8 @@ fn missing() -> Problem {
 
 /// Shows one record.
 #[utoipa::path(get, path = "/audit/events/{seq}", tag = "audit", params(("seq" = u64, Path)),
-    responses((status = 200, body = EntryView), (status = 404, description = "There is none")))]
+    responses((status = 200, body = EntryView), (status = 404, description = "There is none"),
+        (status = 410, description = "Retention has removed it")))]
 pub(crate) async fn show(
     admitted: Admitted<ReadAudit, (), Place>,
     audit: Data<Audit>,

@@ -66,6 +66,11 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match &error {
             ReadError::Store(store) => of_store(store),
+            ReadError::Removed { oldest } => Self::new(
+                Code::Gone,
+                "Retention has removed the record; what is kept begins with oldest.",
+            )
+            .with("oldest", *oldest),
             ReadError::Tampered { seq, .. } => internal(&error).with("seq", *seq),
         }
     }

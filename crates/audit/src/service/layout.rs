@@ -10,12 +10,12 @@
 //! | subject keys | `audit-subjects` of the tenant, by subject and by key |
 //! | the epoch log, the checkpoint, the number of slots | `audit-epochs` of the system |
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use identity::{Env, Scope, SystemAuthority, TenantId, UserId};
-use store::{DocKey, Partition, StreamKey};
+use store::{DocKey, Documents, Partition, StreamKey};
 
-use crate::{log::TileId, seal::KeyId};
+use crate::{index::Pages, log::TileId, seal::KeyId};
 
 /// One log: a tenant's environment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,6 +85,11 @@ impl Layout {
         let TileId { level, index } = tile;
         let id = format!("{}/{level}/{index:012x}", log.env);
         DocKey::new(&self.of(&log.tenant, "audit-tiles"), id)
+    }
+
+    pub(crate) fn index(&self, documents: &Arc<dyn Documents>, log: &LogId) -> Pages {
+        let partition = self.of(&log.tenant, "audit-index");
+        Pages::new(Arc::clone(documents), partition, format!("{}/", log.env))
     }
 
     pub(crate) fn subjects(&self, tenant: &TenantId) -> Partition {

@@ -38,6 +38,20 @@ pub(super) struct Log {
     pub(super) records: StreamKey,
     /// Whether it waits to be integrated.
     changed: AtomicBool,
+    /// Whether a page of its index was found to be lost.
+    index_lost: AtomicBool,
+}
+
+impl Log {
+    /// Notes that the index is to be built anew.
+    pub(super) fn lose_index(&self) {
+        self.index_lost.store(true, Ordering::Release);
+    }
+
+    /// Whether the index is to be built anew.
+    pub(super) fn take_index_lost(&self) -> bool {
+        self.index_lost.swap(false, Ordering::AcqRel)
+    }
 }
 
 /// The number of slots, as stored.
@@ -126,6 +140,7 @@ impl Logs {
             slot,
             records: self.layout.records(id),
             changed: AtomicBool::new(false),
+            index_lost: AtomicBool::new(false),
         });
         self.known.insert(id.clone(), Arc::clone(&log));
         log

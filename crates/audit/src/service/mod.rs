@@ -8,6 +8,7 @@
 //! - what cannot be recorded where it belongs waits in the spool, and the caller is told;
 //! - nothing is signed that contradicts what was signed before, here or in the anchor.
 
+mod advance;
 mod anchor;
 mod append;
 mod config;
@@ -28,6 +29,7 @@ mod spool;
 mod stored;
 mod subjects;
 mod target;
+mod terms;
 mod wrap;
 
 use std::{

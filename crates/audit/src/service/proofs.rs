@@ -11,6 +11,7 @@ use super::{
     Audit, LogId, ReadError,
     logs::Log,
     publish::Told,
+    reader::Leaves,
     stored::{Said, StoredHead},
 };
 use crate::{
@@ -274,12 +275,13 @@ impl Export {
         };
         let proof = self.audit.prove(&log, state, since).await?;
         let mut bytes = self.writer.block(hashes, proof).map_err(unwritable)?;
+        let held = &mut Leaves::new(&log, state);
         while self.next <= end {
             let limit = usize::try_from(end + 1 - self.next).unwrap_or(BLOCK_RECORDS_MAX);
-            let events = self.audit.events_after(&log, self.next - 1, limit).await?;
-            let entries = self.audit.opened(&log, &events).await?;
+            let after = self.next - 1;
+            let entries = self.audit.entries_after(held, after, limit).await?;
             if entries.is_empty() {
-                return Err(ProofError::NotFound);
+                return Err(self.audit.missing(&log, self.next).await.into());
             }
             for entry in entries {
                 let line = self.writer.record(entry.seq, entry.bytes, entry.opened);

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use identity::Scope;
-use store::{Bounds, Cursor, READ_EVENTS_MAX, Read, StoreError, StoredEvent, Version};
+use store::{Cursor, READ_EVENTS_MAX, Read, StoreError, StoredEvent, Version};
 
 use super::{Audit, LogId, logs::Log, stored::StoredHead};
 use crate::{
     Hash, Leaf, Record, Seq,
-    log::{Ask, LogState, StoredTiles, Tile},
+    log::{Ask, LogState, StoredTiles, TILE_WIDTH, Tile},
     seal::{Opened, key_ids, open},
 };
 
@@ -31,6 +31,12 @@ pub enum ReadError {
     /// Try again.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Retention has removed the record; `oldest` is the first that is kept.
+    #[error("retention has removed the records before {oldest}")]
+    Removed {
+        /// The first record that is kept.
+        oldest: u64,
+    },
     /// A stored record is not the one that was recorded.
     #[error("the record {seq} of {log} is not the one that was recorded: {why}")]
     Tampered {
@@ -43,14 +49,69 @@ pub enum ReadError {
     },
 }
 
+/// The leaf hashes of a log around the records that were read last.
+pub(super) struct Leaves<'a> {
+    log: &'a Log,
+    state: &'a LogState,
+    from: u64,
+    hashes: Vec<Hash>,
+}
+
+impl<'a> Leaves<'a> {
+    pub(super) const fn new(log: &'a Log, state: &'a LogState) -> Self {
+        Self {
+            log,
+            state,
+            from: 0,
+            hashes: Vec::new(),
+        }
+    }
+
+    /// The hash of the leaf `index`; `None` if the tree does not have it.
+    fn get(&self, index: u64) -> Option<Hash> {
+        let at = usize::try_from(index.checked_sub(self.from)?).ok()?;
+        self.hashes.get(at).copied()
+    }
+
+    /// Reads the tiles with the leaves `from..to`, if they are not here.
+    async fn hold(&mut self, audit: &Audit, from: u64, to: u64) -> Result<(), StoreError> {
+        const WIDTH: u64 = TILE_WIDTH as u64;
+        let to = to.min(self.state.size());
+        let held = self.from + self.hashes.len() as u64;
+        if from >= to || (self.from <= from && to <= held) {
+            return Ok(());
+        }
+        self.from = from - from % WIDTH;
+        let to = to.next_multiple_of(WIDTH).min(self.state.size());
+        let from = self.from;
+        let ask = Ask::Leaves { from, to };
+        self.hashes = audit.prove(self.log, self.state, ask).await?;
+        Ok(())
+    }
+}
+
+/// How often a log is read again because it changed meanwhile.
+const TRIES_MAX: usize = 4;
+
 impl Audit {
     /// The record at `seq` in the scope's log; `None` when there is none.
     ///
     /// # Errors
     /// [`ReadError`].
     pub async fn entry(&self, scope: &Scope, seq: Seq) -> Result<Option<Entry>, ReadError> {
-        let entries = self.entries(scope, seq.index(), 1).await?;
-        Ok(entries.into_iter().find(|entry| entry.seq == seq))
+        let Some(log) = self.logs.find(&LogId::of(scope)).await? else {
+            return Ok(None);
+        };
+        let head = self.head_of(&log).await?;
+        if seq.get() < head.oldest() {
+            return Err(removed(&head));
+        }
+        let leaves = &mut Leaves::new(&log, &head.state);
+        let entries = self.entries_after(leaves, seq.index(), 1).await?;
+        match entries.into_iter().next() {
+            None if seq.get() <= head.state.size() => Err(self.missing(&log, seq.get()).await),
+            found => Ok(found),
+        }
     }
 
     /// Up to `limit` records of the scope's log after the seq `after`, in order.
@@ -64,47 +125,87 @@ impl Audit {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Entry>, ReadError> {
-        let Some(log) = self.logs.find(&LogId::of(scope)).await? else {
-            return Ok(Vec::new());
-        };
-        let events = self.events_after(&log, after, limit).await?;
-        self.opened(&log, &events).await
+        match self.logs.find(&LogId::of(scope)).await? {
+            Some(log) => self.entries_of(&log, after, limit).await,
+            None => Ok(Vec::new()),
+        }
     }
 
-    pub(super) async fn events_after(
+    /// See [`Audit::entries`].
+    pub(super) async fn entries_of(
         &self,
         log: &Log,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        let bounds = self.events.bounds(&log.records).await?;
-        let limit = limit.min(READ_EVENTS_MAX);
-        let mut from = Cursor {
-            epoch: bounds.epoch,
-            seq: after.clamp(bounds.before_oldest().seq, bounds.head),
-        };
-        loop {
-            match self.events.read(&log.records, Some(from), limit).await? {
-                Read::Page { events, .. } => return Ok(events),
-                // Retention was faster; what is left begins here.
-                Read::Gap { bounds, .. } => from = resume(&bounds, after),
+    ) -> Result<Vec<Entry>, ReadError> {
+        for _ in 0..TRIES_MAX {
+            let head = self.head_of(log).await?;
+            let after = after.max(head.oldest() - 1);
+            let leaves = &mut Leaves::new(log, &head.state);
+            match self.entries_after(leaves, after, limit).await {
+                Err(ReadError::Removed { .. }) => {}
+                answer => return answer,
             }
         }
+        Err(changes_too_often().into())
     }
 
-    /// Checks events against the tree, and opens what can be opened.
-    pub(super) async fn opened(
+    /// Up to `limit` records after the seq `after`, checked against `leaves`, as far as
+    /// the tree has them.
+    pub(super) async fn entries_after(
         &self,
-        log: &Log,
-        events: &[StoredEvent],
+        leaves: &mut Leaves<'_>,
+        after: u64,
+        limit: usize,
     ) -> Result<Vec<Entry>, ReadError> {
-        let expected = self.expected(log, events).await?;
+        let log = leaves.log;
+        let events = self.events_after(log, after, limit).await?;
+        let end = after + events.len() as u64;
+        leaves.hold(self, after, end).await?;
         let mut entries = Vec::with_capacity(events.len());
-        for (event, expected) in events.iter().zip(expected) {
+        for event in &events {
+            let expected = leaves.get(event.cursor.seq - 1);
             let record = self.checked_record(log, event, expected)?;
             entries.push(self.entry_of(log, event.cursor.seq, record).await?);
         }
         Ok(entries)
+    }
+
+    async fn events_after(
+        &self,
+        log: &Log,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, ReadError> {
+        let bounds = self.events.bounds(&log.records).await?;
+        let from = Cursor {
+            epoch: bounds.epoch,
+            seq: after.min(bounds.head),
+        };
+        let limit = limit.min(READ_EVENTS_MAX);
+        match self.events.read(&log.records, Some(from), limit).await? {
+            Read::Page { events, .. } => Ok(events),
+            Read::Gap { .. } => Err(self.missing(log, after + 1).await),
+        }
+    }
+
+    /// Why the record at `seq`, which was integrated, is not there.
+    pub(super) async fn missing(&self, log: &Log, seq: u64) -> ReadError {
+        match self.head_of(log).await {
+            Err(error) => error.into(),
+            Ok(head) if seq < head.oldest() => removed(&head),
+            Ok(_) => self.tampered(log, seq, "it is gone".to_owned()),
+        }
+    }
+
+    /// Freezes the log, because what it holds is not what was recorded.
+    fn tampered(&self, log: &Log, seq: u64, why: String) -> ReadError {
+        self.freeze(format!("{} at seq {seq}: {why}", log.id));
+        ReadError::Tampered {
+            log: log.id.clone(),
+            seq,
+            why,
+        }
     }
 
     fn checked_record(
@@ -113,15 +214,7 @@ impl Audit {
         event: &StoredEvent,
         expected: Option<Hash>,
     ) -> Result<Record, ReadError> {
-        let tampered = |why: String| {
-            let seq = event.cursor.seq;
-            self.freeze(format!("{} at seq {seq}: {why}", log.id));
-            ReadError::Tampered {
-                log: log.id.clone(),
-                seq,
-                why,
-            }
-        };
+        let tampered = |why: String| self.tampered(log, event.cursor.seq, why);
         let record = Record::decode(&event.body).map_err(|why| tampered(why.to_string()))?;
         if expected.is_some_and(|expected| expected != record.leaf_hash()) {
             return Err(tampered("it is not in the tree".to_owned()));
@@ -148,26 +241,6 @@ impl Audit {
             leaf,
             opened,
         })
-    }
-
-    /// The hash that the tree has for each event; `None` for those that are not in it yet.
-    async fn expected(
-        &self,
-        log: &Log,
-        events: &[StoredEvent],
-    ) -> Result<Vec<Option<Hash>>, ReadError> {
-        let (Some(first), Some(last)) = (events.first(), events.last()) else {
-            return Ok(Vec::new());
-        };
-        let head = self.head_of(log).await?;
-        let (from, to) = (first.cursor.seq - 1, last.cursor.seq.min(head.state.size()));
-        let mut hashes = Vec::new();
-        if from < to {
-            let ask = Ask::Leaves { from, to };
-            hashes = self.prove(log, &head.state, ask).await?;
-        }
-        let mut hashes = hashes.into_iter();
-        Ok(events.iter().map(|_| hashes.next()).collect())
     }
 
     pub(super) async fn head_of(&self, log: &Log) -> Result<StoredHead, StoreError> {
@@ -204,11 +277,12 @@ impl Audit {
     }
 }
 
-/// The later of what was asked for and what is left.
-fn resume(bounds: &Bounds, after: u64) -> Cursor {
-    let oldest = bounds.before_oldest();
-    Cursor {
-        seq: oldest.seq.max(after.min(bounds.head)),
-        ..oldest
+fn removed(head: &StoredHead) -> ReadError {
+    ReadError::Removed {
+        oldest: head.oldest(),
     }
+}
+
+pub(super) fn changes_too_often() -> StoreError {
+    StoreError::Unavailable("the log changes too often".to_owned())
 }

@@ -7,9 +7,10 @@ use store::StoreError;
 
 use super::LogId;
 use crate::{
-    Hash, Salt,
+    Hash, Salt, Seq,
     head::{Head, HeadFlags, binding},
-    log::{LogState, TILE_BYTES},
+    index::Index,
+    log::LogState,
 };
 
 /// What an epoch said, or will say, of a log.
@@ -29,6 +30,8 @@ pub(super) struct StoredHead {
     pub(super) salt: Salt,
     pub(super) flags: HeadFlags,
     pub(super) state: LogState,
+    /// What records are found by; it may know fewer than the tree, never more.
+    pub(super) index: Index,
     /// Intents whose outcome is not in the log yet.
     pub(super) open: Vec<u64>,
     /// The epoch that says first what this is.
@@ -47,6 +50,8 @@ struct Wire {
     training_denied: bool,
     #[serde(with = "serde_bytes")]
     state: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    index: Vec<u8>,
     open: Vec<u64>,
     epoch: u64,
     before: Option<Said>,
@@ -61,6 +66,7 @@ impl StoredHead {
             salt,
             flags: HeadFlags::default(),
             state: LogState::empty(),
+            index: Index::new(),
             open: Vec::new(),
             epoch: 0,
             before: None,
@@ -108,12 +114,14 @@ impl StoredHead {
         }
     }
 
-    /// The most bytes that [`Self::encode`] gives.
-    pub(super) fn size_max(&self) -> usize {
-        const REST: usize = 1024;
-        let levels =
-            usize::from(self.state.size() > 0) + (self.state.size().max(1).ilog2() / 8) as usize;
-        REST + levels * TILE_BYTES + self.open.len() * 10
+    /// The last record that the index knows; 0 when it knows none.
+    pub(super) fn indexed(&self) -> u64 {
+        self.index.last().map_or(0, Seq::get)
+    }
+
+    /// The first record that retention has not removed.
+    pub(super) const fn oldest(&self) -> u64 {
+        self.index.oldest()
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>, StoreError> {
@@ -125,6 +133,7 @@ impl StoredHead {
             legal_hold: self.flags.legal_hold,
             training_denied: self.flags.training_denied,
             state: self.state.encode(),
+            index: self.index.encode(),
             open: self.open.clone(),
             epoch: self.epoch,
             before: self.before,
@@ -134,7 +143,7 @@ impl StoredHead {
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
         let wire: Wire = postcard::from_bytes(bytes).map_err(damaged)?;
-        Ok(Self {
+        let head = Self {
             log: LogId {
                 tenant: wire.tenant.parse::<TenantId>().map_err(damaged)?,
                 env: wire.env.parse::<Env>().map_err(damaged)?,
@@ -146,10 +155,15 @@ impl StoredHead {
                 training_denied: wire.training_denied,
             },
             state: LogState::decode(&wire.state).map_err(damaged)?,
+            index: Index::decode(&wire.index).map_err(damaged)?,
             open: wire.open,
             epoch: wire.epoch,
             before: wire.before,
-        })
+        };
+        if head.indexed() > head.state.size() {
+            return Err(damaged("the index knows more records than the tree"));
+        }
+        Ok(head)
     }
 }
 

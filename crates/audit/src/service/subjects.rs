@@ -184,6 +184,17 @@ impl Subjects {
         Ok(Some(key))
     }
 
+    /// The ids of up to `limit` keys of `subject`; none after an erasure.
+    pub(super) async fn ids(
+        &self,
+        tenant: &TenantId,
+        subject: &UserId,
+        limit: usize,
+    ) -> Result<Vec<KeyId>, StoreError> {
+        let keys = self.stored(tenant, subject, limit).await?;
+        Ok(keys.into_iter().map(|(id, _)| id).collect())
+    }
+
     /// Destroys all keys of `subject`; says which.
     ///
     /// What they sealed can be read by nobody from then on.

@@ -13,6 +13,7 @@
 mod index;
 mod proofs;
 mod python;
+mod query;
 mod sealing;
 mod service;
 mod stranger;

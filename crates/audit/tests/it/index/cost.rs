@@ -2,7 +2,7 @@
 
 use tenantry_audit::index::{IndexEvent, IndexField, Query, Term};
 
-use super::{all, event, shelf::Shelf, term, time};
+use super::{all, each, event, shelf::Shelf, term, time};
 
 /// Events that are integrated together: one second of a busy log.
 const BATCH: u64 = 250;
@@ -41,7 +41,7 @@ async fn log(of: u64) -> Shelf {
 
 fn about(terms: Vec<Term>) -> Query {
     Query {
-        terms,
+        terms: each(terms),
         limit: 100,
         ..Query::default()
     }
@@ -90,7 +90,7 @@ async fn a_time_is_found_without_reading_what_is_before_or_after() {
     assert!(long.reads() <= 4);
     // The end of the log, by an actor.
     let recent = Query {
-        terms: vec![term(IndexField::Actor, 3)],
+        terms: vec![vec![term(IndexField::Actor, 3)]],
         from: Some(time(399_000)),
         limit: 1000,
         ..Query::default()

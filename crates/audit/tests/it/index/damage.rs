@@ -32,7 +32,7 @@ async fn ask(shelf: &Shelf) -> Result<Vec<u64>, IndexError> {
     for (from, to) in [(None, None), (Some(7), Some(2900))] {
         for action in 0..3 {
             let asked = Query {
-                terms: vec![term(IndexField::Action, action)],
+                terms: vec![vec![term(IndexField::Action, action)]],
                 from: from.map(time),
                 to: to.map(time),
                 after: None,
@@ -117,7 +117,7 @@ async fn a_store_that_fails_is_told_of() {
     let plan = Index::new().advance(&pages, &events).await.unwrap();
     documents.set_down(true);
     let asked = Query {
-        terms: vec![term(IndexField::TraceId, 1)],
+        terms: vec![vec![term(IndexField::TraceId, 1)]],
         ..Query::default()
     };
     let failed = plan.next.candidates(&pages, &asked).await;

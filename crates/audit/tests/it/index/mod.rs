@@ -24,6 +24,11 @@ pub(super) fn term(field: IndexField, value: u64) -> Term {
     Term::new(field, &value.to_be_bytes())
 }
 
+/// Asks for records that have all of `terms`.
+pub(super) fn each(terms: Vec<Term>) -> Vec<Vec<Term>> {
+    terms.into_iter().map(|term| vec![term]).collect()
+}
+
 pub(super) fn event(number: u64, unix_ms: i64, terms: Vec<Term>) -> IndexEvent {
     IndexEvent {
         seq: seq(number),

@@ -116,7 +116,7 @@ impl Model {
             .after
             .map(|part| self.events.len() as u64 * part / 100);
         Query {
-            terms: terms(&asked.values),
+            terms: groups(&asked.values),
             after: after.filter(|after| *after > 0).map(seq),
             from: asked.from.map(|percent| time(self.at_percent(percent))),
             to: asked.to.map(|percent| time(self.at_percent(percent))),
@@ -129,7 +129,10 @@ impl Model {
         let events = self.events.iter().filter(|event| {
             event.seq.get() >= self.floor
                 && Some(event.seq) > query.after
-                && query.terms.iter().all(|term| event.terms.contains(term))
+                && query
+                    .terms
+                    .iter()
+                    .all(|group| group.iter().any(|term| event.terms.contains(term)))
         });
         let within = |event: &IndexEvent| {
             query.from.is_none_or(|from| event.time >= from)
@@ -146,6 +149,20 @@ fn terms(values: &[Option<u64>; 4]) -> Vec<Term> {
     values
         .filter_map(|(field, value)| Some(term(field, (*value)?)))
         .collect()
+}
+
+/// An action and a target as they are; of actors also the next two, as one group.
+fn groups(values: &[Option<u64>; 4]) -> Vec<Vec<Term>> {
+    let values = FIELDS.into_iter().zip(values);
+    let groups = values.filter_map(|(field, value)| {
+        let (value, more) = ((*value)?, u64::from(field == IndexField::Actor) * 2);
+        Some(
+            (value..=value + more)
+                .map(|value| term(field, value))
+                .collect(),
+        )
+    });
+    groups.collect()
 }
 
 async fn run(steps: Vec<Step>, questions: Vec<Question>) {

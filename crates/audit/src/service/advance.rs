@@ -1,0 +1,211 @@
+//! One step of one log: the records after its head enter its tree and its index.
+//!
+//! The tree does not depend on the index: where the index cannot follow, because a page of
+//! it was lost, it is built anew from the records, some with each step, and
+//! queries read the records that it does not know yet.
+//!
+//! **Invariant:** what a step writes fits into one batch.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use store::{BATCH_STEPS_MAX, Batch, Cursor, DocKey, READ_EVENTS_MAX, Read, StoreError, Version};
+
+use super::{
+    Audit, LogId,
+    integrate::{checked, note_phase},
+    logs::Log,
+    stored::StoredHead,
+    terms::terms,
+};
+use crate::{
+    Hash, Phase, Seq,
+    index::{EVENTS_MAX, Index, IndexError, IndexEvent, PLAN_STEPS_MAX, Plan},
+    log::{TILE_BYTES, TILE_WIDTH, Tile},
+};
+
+/// Tiles that the records of a step can fill: those of the lowest level, and one of each further.
+const TILES_MAX: usize = READ_EVENTS_MAX.div_ceil(TILE_WIDTH) + 7;
+const _: () = assert!(READ_EVENTS_MAX <= EVENTS_MAX);
+const _: () = assert!(2 + TILES_MAX + PLAN_STEPS_MAX <= BATCH_STEPS_MAX);
+
+/// Why a log cannot be integrated.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// Try again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The stored records contradict the tree.
+    #[error("{log} at seq {seq}: {why}")]
+    Tampered { log: LogId, seq: u64, why: String },
+}
+
+/// A log's next head with all that belongs to it, before it is stored.
+pub(super) struct Advance {
+    pub(super) log: Arc<Log>,
+    key: DocKey,
+    version: Version,
+    pub(super) head: StoredHead,
+    encoded: Vec<u8>,
+    tiles: Vec<Tile>,
+    puts: Vec<(DocKey, Bytes)>,
+    deletes: Vec<DocKey>,
+    /// Whether there is more to integrate.
+    pub(super) more: bool,
+}
+
+impl Advance {
+    /// Steps and bytes of a batch that stores it.
+    pub(super) fn cost(&self) -> (usize, usize) {
+        let steps = 2 + self.tiles.len() + self.puts.len() + self.deletes.len();
+        let pages: usize = self.puts.iter().map(|(_, page)| page.len()).sum();
+        let bytes = self.encoded.len() + self.tiles.len() * TILE_BYTES + pages;
+        (steps, bytes)
+    }
+}
+
+/// A record that is in its place.
+struct Found {
+    hash: Hash,
+    phase: Phase,
+    event: IndexEvent,
+}
+
+impl Audit {
+    /// The log's next head, `None` if it stays what it is.
+    pub(super) async fn advance(
+        &self,
+        log: &Arc<Log>,
+        epoch: u64,
+    ) -> Result<Option<Advance>, Fault> {
+        let (mut head, version) = self.versioned_head(log).await?;
+        if log.take_index_lost() {
+            head.index = head.index.renewed();
+        }
+        let size = head.state.size();
+        let (found, stored) = self.found_after(log, size).await?;
+        if found.is_empty() && head.epoch != 0 && head.indexed() == size {
+            return Ok(None);
+        }
+        if !found.is_empty() || head.epoch == 0 {
+            head.enter(epoch);
+        }
+        let hashes: Vec<Hash> = found.iter().map(|found| found.hash).collect();
+        for one in &found {
+            note_phase(&mut head.open, one.event.seq.get(), &one.phase);
+        }
+        let full = head.state.append(&hashes);
+        let tiles = full.map_err(|error| tampered(log, size + 1, error.to_string()))?;
+        let found = if head.indexed() == size {
+            found
+        } else {
+            self.found_after(log, head.indexed()).await?.0
+        };
+        let end = head.state.size();
+        let events = found.into_iter().map(|found| found.event);
+        let events: Vec<IndexEvent> = events.take_while(|event| event.seq.get() <= end).collect();
+        let plan = self.index(log, &head.index, &events).await?;
+        head.index = plan.next;
+        Ok(Some(Advance {
+            more: stored > end || head.indexed() < end,
+            log: Arc::clone(log),
+            key: self.layout.head(log.slot),
+            version,
+            encoded: head.encode()?,
+            head,
+            tiles,
+            puts: plan.puts,
+            deletes: plan.deletes,
+        }))
+    }
+
+    /// Adds `events` to an index, or does its upkeep alone, if it cannot take them now.
+    pub(super) async fn index(
+        &self,
+        log: &Log,
+        index: &Index,
+        events: &[IndexEvent],
+    ) -> Result<Plan, StoreError> {
+        let pages = self.layout.index(&self.documents, &log.id);
+        let mut plan = index.advance(&pages, events).await;
+        if plan == Err(IndexError::Behind) {
+            plan = index.advance(&pages, &[]).await;
+        }
+        match plan {
+            Ok(plan) => Ok(plan),
+            Err(IndexError::Store(error)) => Err(error),
+            Err(error) => {
+                metrics::counter!("tenantry_audit_indexes_renewed_total").increment(1);
+                tracing::error!(log = %log.id, %error, "an audit index is built anew");
+                let plan = index.renewed().advance(&pages, &[]).await;
+                plan.map_err(|error| match error {
+                    IndexError::Store(error) => error,
+                    other => StoreError::Corrupt(other.to_string()),
+                })
+            }
+        }
+    }
+
+    /// The records after the seq `after`, one page of them, and the last that is stored.
+    async fn found_after(&self, log: &Log, after: u64) -> Result<(Vec<Found>, u64), Fault> {
+        let epoch = self.events.bounds(&log.records).await?.epoch;
+        let cursor = Cursor { epoch, seq: after };
+        let read = self
+            .events
+            .read(&log.records, Some(cursor), READ_EVENTS_MAX);
+        let (events, bounds) = match read.await? {
+            Read::Page { events, bounds } => (events, bounds),
+            Read::Gap { bounds, .. } => {
+                let why = format!("{after} records are known, {} are stored", bounds.head);
+                return Err(tampered(log, after + 1, why));
+            }
+        };
+        let mut found = Vec::with_capacity(events.len());
+        for (seq, event) in (after + 1..).zip(events) {
+            if event.cursor.seq != seq {
+                let why = format!("seq {} follows", event.cursor.seq);
+                return Err(tampered(log, seq, why));
+            }
+            let one = found_at(&log.id, seq, &event.body);
+            found.push(one.map_err(|why| tampered(log, seq, why))?);
+        }
+        Ok((found, bounds.head))
+    }
+
+    /// A batch that stores `group`.
+    pub(super) fn batch(&self, group: &[Advance]) -> Batch {
+        group.iter().fold(Batch::new(), |batch, advance| {
+            let batch = batch
+                .expect_version(&advance.key, advance.version)
+                .put(&advance.key, advance.encoded.clone());
+            let batch = advance.tiles.iter().fold(batch, |batch, tile| {
+                batch.put(&self.layout.tile(&advance.log.id, tile.id), tile.encode())
+            });
+            let puts = advance.puts.iter();
+            let batch = puts.fold(batch, |batch, (key, page)| batch.put(key, page.clone()));
+            advance.deletes.iter().fold(batch, Batch::delete)
+        })
+    }
+}
+
+fn found_at(log: &LogId, seq: u64, body: &Bytes) -> Result<Found, String> {
+    let (record, leaf) = checked(log, body).map_err(|why| why.to_string())?;
+    let event = IndexEvent {
+        seq: Seq::try_from(seq).map_err(|why| why.to_string())?,
+        time: leaf.time,
+        terms: terms(&record, &leaf).map_err(|why| why.to_string())?,
+    };
+    Ok(Found {
+        hash: record.leaf_hash(),
+        phase: leaf.phase,
+        event,
+    })
+}
+
+fn tampered(log: &Log, seq: u64, why: String) -> Fault {
+    Fault::Tampered {
+        log: log.id.clone(),
+        seq,
+        why,
+    }
+}
