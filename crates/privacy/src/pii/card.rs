@@ -83,7 +83,30 @@ pub(super) fn find(window: &Window<'_>, at: usize, groups: &Groups) -> Option<Ma
         let grouped = group.total == group.size || is_grouped(groups);
         grouped && is_card(digits) && !joined_right(window, group.end)
     })?;
-    Some(Match::new(Kind::Card, at, whole.end))
+    (!is_inside(window, at)).then(|| Match::new(Kind::Card, at, whole.end))
+}
+
+/// Whether groups of four before it make it the middle of a parcel's or an account's number.
+///
+/// One group alone does not: that may be a year, or a code.
+fn is_inside(window: &Window<'_>, at: usize) -> bool {
+    let Some(context) = window.context(at).strip_suffix(' ') else {
+        return false;
+    };
+    let mut fours = context
+        .rsplit(' ')
+        .take_while(|word| word.len() == 4 && word.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let is_account = |word: &str| {
+        let (country, check) = word.split_at(2);
+        let letters = country.bytes().all(|b| b.is_ascii_alphabetic());
+        letters && check.bytes().all(|b| b.is_ascii_digit())
+    };
+    let is_number = |word: &str| word.bytes().all(|b| b.is_ascii_digit());
+    let mut numbers = 0;
+    fours.any(|word| {
+        numbers += usize::from(is_number(word));
+        numbers > 1 || is_account(word)
+    })
 }
 
 /// Printed numbers begin with four digits, or with six before the rest.
@@ -176,6 +199,8 @@ mod tests {
             "4111 1111 1111 1111 5555 5555 5555 4444",
             &[(Card, "4111 1111 1111 1111"), (Card, "5555 5555 5555 4444")],
         );
+        let text = "in 2026 4111 1111 1111 1111 04 29";
+        check(text, &[(Card, "4111 1111 1111 1111")]);
         check("4111111111111111|12|25", &[(Card, "4111111111111111")]);
     }
 
@@ -195,6 +220,9 @@ mod tests {
             "41 11 11 11 11 11 11 11",
             "1763737200000",
             "20261121103000",
+            "9400 1470 3677 7777 5206 94",
+            "DE61 6045 2720 8554 8963 86",
+            "GB77 UDOC 6768 1851 8923 53",
         ] {
             check(text, &[]);
         }

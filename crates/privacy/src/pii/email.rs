@@ -4,7 +4,7 @@
 //! Of the characters of an atom, those that usually delimit an address in a
 //! text (such as `/`, `=`, `?`, `*`, braces and backquotes) end it on the left; `=` is taken behind a
 //! `+`, as in bounce addresses. A name without a dot, such as `root@localhost`,
-//! is no address.
+//! is no address, nor is the place of a repository (`git@github.com:a/b.git`).
 
 use super::{domain, kind::Kind, scanner::Match, window::Window};
 
@@ -18,7 +18,9 @@ pub(super) fn find(window: &Window<'_>, at: usize) -> Option<Match> {
     }
     let sign = local(window, at)?;
     let end = domain::read(window, sign + 1)?;
-    Some(Match::new(Kind::Email, at, end))
+    let is_repository =
+        window.slice(at, sign) == "git" && matches!(window.at(end), Some(b':' | b'/'));
+    (!is_repository).then(|| Match::new(Kind::Email, at, end))
 }
 
 /// The address whose quoted local part begins at `at`.
@@ -174,6 +176,7 @@ mod tests {
             "ada@example.c",
             "ada@example.123",
             "@app.route",
+            "git@github.com:acme/tools.git",
             &long,
         ] {
             check(text, &[]);

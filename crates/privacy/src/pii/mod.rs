@@ -18,6 +18,8 @@
 
 mod card;
 mod context;
+#[cfg(feature = "corpus")]
+pub mod corpus;
 mod crypto;
 mod domain;
 mod email;

@@ -11,4 +11,5 @@
 )]
 
 mod pii;
+mod pii_corpus;
 mod prefs;

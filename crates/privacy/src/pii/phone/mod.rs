@@ -39,7 +39,8 @@ pub(super) fn find(window: &Window<'_>, at: usize) -> Option<Match> {
             continue;
         }
         let said = *said.get_or_insert_with(|| vote(window, at));
-        if is_number(&written, count, said) {
+        let inside = said == Vote::Nothing && !written.plus && follows_digits(window, at);
+        if !inside && is_number(&written, count, said) {
             let end = written::extension(window, part.end);
             return Some(Match::new(Kind::Phone, at, end));
         }
@@ -55,6 +56,12 @@ fn joined_left(window: &Window<'_>, at: usize) -> bool {
         Some(b) => b.is_ascii_alphanumeric() || b == b'+',
         None => false,
     }
+}
+
+/// Whether digits and a space stand before it, as within a longer number.
+fn follows_digits(window: &Window<'_>, at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| window.before(at));
+    window.before(at) == Some(b' ') && before.is_some_and(|b| b.is_ascii_digit())
 }
 
 /// Whether the first `count` parts are a telephone number.
@@ -85,11 +92,11 @@ fn is_number(written: &Written, count: usize, said: Vote) -> bool {
         _ if written.bracketed => (9..=11).contains(&digits.len()) && plan::is_national(digits),
         Vote::Other => false,
         Vote::Nothing => match sizes.as_slice() {
-            [3, 3, 4] | [1, 3, 3, 4] => plan::is_north_american(digits),
             [2..=5, rest @ ..] if digits.starts_with('0') && grouped => {
                 let whole = rest.iter().all(|size| *size >= 2);
-                whole && (9..=11).contains(&digits.len()) && plan::has_leading_zero(digits)
+                whole && (9..=12).contains(&digits.len()) && plan::has_leading_zero(digits)
             }
+            [3, 3, 4] | [1, 3, 3, 4] => plan::is_north_american(digits),
             _ => false,
         },
     }
@@ -156,6 +163,8 @@ mod tests {
             "(11) 91234-5678",
             "0044 20 7946 0958",
             "011 44 20 7946 0958",
+            "020 654 1298",
+            "0151-20689288",
         ] {
             check(number, &[(Phone, number)]);
         }
@@ -198,6 +207,10 @@ mod tests {
             "+1 111 111 1111",
             "2124567890",
             "order 212-456-7890",
+            "订单 02672-7093 已",
+            "id,phone\n31997053",
+            "85675 0686 19968",
+            "+999 326 872 8285",
             "Invoice #2124567890",
             "2024-01-15 10:30",
             "call on 2024-01-15",

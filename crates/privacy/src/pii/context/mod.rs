@@ -4,7 +4,10 @@
 //! around them. Only words before the number count, the nearest first, and
 //! only within [`LOOK_BACK_BYTES`](super::window::LOOK_BACK_BYTES).
 
+mod words;
+
 use super::window::Window;
+use words::{LINKS, OTHER, OTHER_WITHIN, PHONE, PHONE_WITHIN, PRODUCTS, VERSION};
 
 /// What the nearest word that says anything says of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,225 +23,42 @@ pub(super) enum Vote {
 /// How many words before a number are asked.
 const WORDS_MAX: usize = 5;
 
-const PHONE: &[&str] = &[
-    "phone",
-    "phones",
-    "telephone",
-    "tel",
-    "mobile",
-    "mob",
-    "cell",
-    "cellphone",
-    "fax",
-    "call",
-    "called",
-    "calling",
-    "callback",
-    "dial",
-    "ring",
-    "text",
-    "sms",
-    "whatsapp",
-    "signal",
-    "viber",
-    "telegram",
-    "contact",
-    "reach",
-    "reached",
-    "hotline",
-    "helpline",
-    "landline",
-    "handset",
-    "ph",
-    "msisdn",
-    "phone_number",
-    "phonenumber",
-    "mobile_number",
-    // German, French, Spanish, Italian, Portuguese, Dutch, Polish, Nordic, Turkish, Indonesian.
-    "telefon",
-    "telefonnummer",
-    "handy",
-    "handynummer",
-    "mobil",
-    "mobiltelefon",
-    "rufnummer",
-    "anrufen",
-    "rückruf",
-    "téléphone",
-    "portable",
-    "appeler",
-    "appelez",
-    "teléfono",
-    "telefono",
-    "móvil",
-    "movil",
-    "celular",
-    "llamar",
-    "llame",
-    "cellulare",
-    "chiamare",
-    "telefone",
-    "telemóvel",
-    "ligar",
-    "ligue",
-    "telefoon",
-    "telefoonnummer",
-    "mobiel",
-    "bellen",
-    "komórka",
-    "puhelin",
-    "puh",
-    "telefono",
-    "mobilnummer",
-    "tlf",
-    "tfn",
-    "gsm",
-    "telepon",
-    "cep",
-    // Russian, Ukrainian, Greek, Arabic, Hebrew, Hindi.
-    "телефон",
-    "телефона",
-    "тел",
-    "моб",
-    "звоните",
-    "τηλέφωνο",
-    "τηλ",
-    "هاتف",
-    "جوال",
-    "טלפון",
-    "फ़ोन",
-    "फोन",
-    "मोबाइल",
-];
-
-/// Written without spaces between words.
-const PHONE_WITHIN: &[&str] = &[
-    "电话",
-    "手机",
-    "電話",
-    "手機",
-    "携帯",
-    "전화",
-    "휴대폰",
-    "☎",
-    "📞",
-    "📱",
-];
-
-const OTHER: &[&str] = &[
-    "order",
-    "orders",
-    "invoice",
-    "ticket",
-    "id",
-    "ids",
-    "ref",
-    "reference",
-    "account",
-    "acct",
-    "case",
-    "tracking",
-    "track",
-    "serial",
-    "sku",
-    "isbn",
-    "issn",
-    "part",
-    "item",
-    "model",
-    "batch",
-    "lot",
-    "po",
-    "version",
-    "ver",
-    "code",
-    "pin",
-    "otp",
-    "zip",
-    "policy",
-    "claim",
-    "booking",
-    "confirmation",
-    "transaction",
-    "txn",
-    "payment",
-    "build",
-    "revision",
-    "rev",
-    "imei",
-    "ean",
-    "upc",
-    "gtin",
-    "date",
-    "dated",
-    "time",
-    "timestamp",
-    "amount",
-    "total",
-    "price",
-    "usd",
-    "eur",
-    "gbp",
-    "article",
-    "asin",
-    "doi",
-    "pmid",
-    "case_id",
-    "order_id",
-    "user_id",
-    "uid",
-    "pid",
-    "hash",
-    "checksum",
-    "sum",
-    "bytes",
-    "size",
-    "offset",
-    "line",
-    "row",
-    "port",
-    "parcel",
-    "shipment",
-    "nhs",
-    "customer",
-    "member",
-    "employee",
-    "licence",
-    "license",
-    "registration",
-    "vat",
-    "tax",
-    "duns",
-    "bestellung",
-    "rechnung",
-    "commande",
-    "facture",
-    "pedido",
-    "factura",
-    "ordine",
-    "fattura",
-];
-
 /// What the words before `at` say of a number there.
 pub(super) fn vote(window: &Window<'_>, at: usize) -> Vote {
-    for word in words(window, at).take(WORDS_MAX) {
+    let context = line(window.context(at));
+    for word in words(context).take(WORDS_MAX) {
         let one_of = |list: &[&str]| list.iter().any(|other| same(word, other));
         if one_of(PHONE) || within(word, PHONE_WITHIN) {
             return Vote::Phone;
         }
-        if one_of(OTHER) {
+        if one_of(OTHER) || within(word, OTHER_WITHIN) {
             return Vote::Other;
         }
     }
-    if within(window.context(at), PHONE_WITHIN) {
+    if within(context, PHONE_WITHIN) {
         return Vote::Phone;
     }
     Vote::Nothing
 }
 
+/// What of a context stands on the line of the number, or labels it from the line before.
+///
+/// The names of a table's columns label no number of its rows.
+fn line(context: &str) -> &str {
+    let Some((above, line)) = context.rsplit_once('\n') else {
+        return context;
+    };
+    let above = above.trim_end().rsplit('\n').next().unwrap_or_default();
+    if line.contains(char::is_alphanumeric) || above.contains([',', ';', '\t', '|']) {
+        line
+    } else {
+        above
+    }
+}
+
 /// Whether the words before `at` speak of a Social Security number.
 pub(super) fn says_ssn(window: &Window<'_>, at: usize) -> bool {
-    let mut words = words(window, at).take(WORDS_MAX + 1).peekable();
+    let mut words = words(window.context(at)).take(WORDS_MAX + 1).peekable();
     while let Some(word) = words.next() {
         let social = words.peek().is_some_and(|before| same(before, "social"));
         if ["ssn", "ssns", "socsec"]
@@ -262,64 +82,34 @@ pub(super) fn says_ssn(window: &Window<'_>, at: usize) -> bool {
 
 /// Whether the words before `at` speak of an NHS number.
 pub(super) fn says_nhs(window: &Window<'_>, at: usize) -> bool {
-    words(window, at).take(WORDS_MAX).any(|word| {
+    words(window.context(at)).take(WORDS_MAX).any(|word| {
         ["nhs", "nhs_number", "nhsnumber", "nhs_no"]
             .iter()
             .any(|name| same(word, name))
     })
 }
 
-const VERSION: &[&str] = &[
-    "v",
-    "ver",
-    "version",
-    "versions",
-    "release",
-    "releases",
-    "build",
-    "firmware",
-    "revision",
-    "rev",
-    "upgrade",
-    "upgraded",
-    "update",
-    "updated",
-    "downgraded",
-    "oid",
-    "section",
-    "sections",
-    "sec",
-    "chapter",
-    "clause",
-    "paragraph",
-    "figure",
-    "appendix",
-    "chrome",
-    "chromium",
-    "firefox",
-    "safari",
-    "edge",
-    "opera",
-    "driver",
-    "plugin",
-    "sdk",
-    "schema",
-];
-
-/// How many words before a dotted number are asked whether it is a version.
-const VERSION_WORDS_MAX: usize = 2;
-
 /// Whether the words right before `at` make a dotted number there a version or section.
 pub(super) fn says_version(window: &Window<'_>, at: usize) -> bool {
-    words(window, at)
-        .take(VERSION_WORDS_MAX)
-        .any(|word| VERSION.iter().any(|name| same(word, name)))
+    let one_of = |word: &str, list: &[&str]| list.iter().any(|name| same(word, name));
+    for (count, word) in words(window.context(at)).take(WORDS_MAX).enumerate() {
+        if one_of(word, VERSION) || ends_with(word, "version") {
+            return true;
+        }
+        if count == 0 && one_of(word, PRODUCTS) {
+            return true;
+        }
+        if !one_of(word, LINKS) {
+            return false;
+        }
+    }
+    false
 }
 
-/// The words of the context before `at`, the nearest first.
-fn words<'a>(window: &Window<'a>, at: usize) -> impl Iterator<Item = &'a str> {
+/// The words of a context, the last first.
+fn words(context: &str) -> impl Iterator<Item = &str> {
     let split = |c: char| !(c.is_alphanumeric() || c == '_');
-    let words = window.context(at).rsplit(split);
+    let words = context.rsplit(split);
     words.filter(|word| word.chars().any(|c| !c.is_ascii_digit() && c != '_'))
 }
 
@@ -356,8 +146,18 @@ mod tests {
         assert_eq!(voted("Tel.: "), Vote::Phone);
         assert_eq!(voted("TÉLÉPHONE : "), Vote::Phone);
         assert_eq!(voted("我的手机是 "), Vote::Phone);
+        assert_eq!(voted("订单 "), Vote::Other);
         assert_eq!(voted("my number is "), Vote::Nothing);
         assert_eq!(voted("call one two three four five "), Vote::Nothing);
+    }
+
+    #[test]
+    fn a_label_may_stand_on_the_line_before_and_is_no_column() {
+        assert_eq!(voted("Phone:\n"), Vote::Phone);
+        assert_eq!(voted("Phone\n\n "), Vote::Phone);
+        assert_eq!(voted("id,name,phone\n"), Vote::Nothing);
+        assert_eq!(voted("his phone\nand order "), Vote::Other);
+        assert_eq!(voted("his phone\nand "), Vote::Nothing);
     }
 
     #[test]
@@ -366,7 +166,10 @@ mod tests {
         assert!(says("version "));
         assert!(says("Version is: "));
         assert!(says("upgraded to "));
+        assert!(says("AssemblyVersion(\""));
+        assert!(says("upgraded from 1.2.3.4 to "));
         assert!(!says("version of the host at "));
+        assert!(!says("Chrome/120.0.0.0 from "));
     }
 
     #[test]
