@@ -158,7 +158,8 @@ def evidence(found, trust, known):
     slot, binding, log_size, log_root, _ = fields(HEAD, head["leaf"])
     at_slot = included(leaf_hash(head["leaf"]), number(slot), number(slots), unbase64(heads, 32), head["proof"])
     need(at_slot, f"the head of slot {slot} is not in epoch {count}")
-    bound = sha256(b"tenantry-audit/tenant/v1\n", unbase64(found["salt"], 32), found["tenant"].encode(), b"\0", found["env"].encode())
+    who = found["tenant"].encode() + b"\0" + found["env"].encode()
+    bound = sha256(b"tenantry-audit/tenant/v1\n", unbase64(found["salt"], 32), who)
     need(unbase64(binding, 32) == bound, f"the head of slot {slot} is of another tenant")
     for name, value in (("tenant", found["tenant"]), ("env", found["env"]), ("slot", int(slot))):
         need(trust.get(name) in (None, value), f"the trust file names another {name}")

@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod documented;
 mod index;
 mod proofs;
 mod python;

@@ -57,7 +57,7 @@ fn at_every_size(
         });
         json!({"tree": {"size": size, "root": root, name: proofs.collect::<Vec<_>>()}})
     }));
-    assert_eq!(accepts(go(), &input).trim(), count.to_string());
+    assert_eq!(accepts(&mut go(), &input).trim(), count.to_string());
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn go_signs_the_same_notes_and_judges_each_flipped_byte_alike() {
         );
     }
     let (input, count) = lines(cases.into_iter());
-    assert_eq!(accepts(go(), &input).trim(), count.to_string());
+    assert_eq!(accepts(&mut go(), &input).trim(), count.to_string());
 }
 
 /// The note with each byte flipped in turn, where that leaves text.

@@ -67,7 +67,7 @@ fn judge(cases: &[Case]) {
         .map(|case| format!("{}\n", case.to_json()))
         .collect();
     assert_eq!(
-        accepts(python, lines.concat().as_bytes()).trim(),
+        accepts(&mut python, lines.concat().as_bytes()).trim(),
         cases.len().to_string()
     );
 }
@@ -152,7 +152,7 @@ fn a_whole_export_is_summed_up_on_the_command_line() {
         python.arg(script).args([&trust, &export]);
         python
     };
-    let said = accepts(run(), b"");
+    let said = accepts(&mut run(), b"");
     assert!(
         said.starts_with("verified: records 2 to 4 of 4 of t_0 in prod, epoch 1"),
         "{said}"

@@ -53,8 +53,8 @@ pub(crate) fn python() -> Command {
 }
 
 /// Gives `input` to a verifier; what it printed. It must end with success.
-pub(crate) fn accepts(mut verifier: Command, input: &[u8]) -> String {
-    let output = feed(&mut verifier, input);
+pub(crate) fn accepts(verifier: &mut Command, input: &[u8]) -> String {
+    let output = feed(verifier, input);
     let (printed, said) = (output.stdout, output.stderr);
     let printed = String::from_utf8_lossy(&printed).into_owned();
     let said = String::from_utf8_lossy(&said);
