@@ -107,6 +107,11 @@ impl Heads {
         self.root
     }
 
+    /// The leaf hash of `slot`; `None` if there is no such slot.
+    pub(crate) fn leaf(&self, slot: u64) -> Option<Hash> {
+        self.node(0, slot)
+    }
+
     /// The inclusion proof of `slot`.
     ///
     /// # Errors

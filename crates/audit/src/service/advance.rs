@@ -26,8 +26,10 @@ use crate::{
 
 /// Tiles that the records of a step can fill: those of the lowest level, and one of each further.
 const TILES_MAX: usize = READ_EVENTS_MAX.div_ceil(TILE_WIDTH) + 7;
+/// The head and its expectation, and that no other process has taken the logs over.
+const STEPS: usize = 3;
 const _: () = assert!(READ_EVENTS_MAX <= EVENTS_MAX);
-const _: () = assert!(2 + TILES_MAX + PLAN_STEPS_MAX <= BATCH_STEPS_MAX);
+const _: () = assert!(STEPS + TILES_MAX + PLAN_STEPS_MAX <= BATCH_STEPS_MAX);
 
 /// Why a log cannot be integrated.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +59,7 @@ pub(super) struct Advance {
 impl Advance {
     /// Steps and bytes of a batch that stores it.
     pub(super) fn cost(&self) -> (usize, usize) {
-        let steps = 2 + self.tiles.len() + self.puts.len() + self.deletes.len();
+        let steps = STEPS + self.tiles.len() + self.puts.len() + self.deletes.len();
         let pages: usize = self.puts.iter().map(|(_, page)| page.len()).sum();
         let bytes = self.encoded.len() + self.tiles.len() * TILE_BYTES + pages;
         (steps, bytes)
@@ -79,6 +81,10 @@ impl Audit {
         epoch: u64,
     ) -> Result<Option<Advance>, Fault> {
         let (mut head, version) = self.versioned_head(log).await?;
+        if !self.publisher.knows(&head) {
+            let why = "the stored head is not the one that was stored last";
+            return Err(tampered(log, head.state.size() + 1, why.to_owned()));
+        }
         if log.take_index_lost() {
             head.index = head.index.renewed();
         }

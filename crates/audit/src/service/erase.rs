@@ -118,6 +118,9 @@ impl Audit {
     /// [`StoreError`].
     pub async fn set_hold(&self, scope: &Scope, on: bool) -> Result<(), StoreError> {
         let log = self.logs.open(&LogId::of(scope)).await?;
+        let _round = self.rounds.lock().await;
+        let settled = self.settle().await;
+        settled.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         for _ in 0..TRIES_MAX {
             if self.try_hold(&log, on).await? {
                 return Ok(());
@@ -130,6 +133,10 @@ impl Audit {
     async fn try_hold(&self, log: &Log, on: bool) -> Result<bool, StoreError> {
         let key = self.layout.head(log.slot);
         let (mut head, version) = self.versioned_head(log).await?;
+        if self.frozen().is_some() || !self.publisher.knows(&head) {
+            self.freeze(format!("{}: the stored head was altered", log.id));
+            return Err(StoreError::ReadOnly("the audit log is frozen".to_owned()));
+        }
         if head.flags.legal_hold == on {
             return Ok(true);
         }
@@ -138,12 +145,9 @@ impl Audit {
         let batch = Batch::new()
             .expect_version(&key, version)
             .put(&key, head.encode()?);
-        match self.documents.commit(batch).await {
-            Ok(_) => {
-                let leaf = head.leaf(&head.said()).leaf_hash();
-                self.publisher.await_epoch([(log.slot.into(), leaf)]);
-                Ok(true)
-            }
+        let leaf = head.leaf(&head.said()).leaf_hash();
+        match self.store_heads(batch, vec![(log.slot, leaf)]).await {
+            Ok(()) => Ok(true),
             Err(CommitError::Conflict(_)) => Ok(false),
             Err(CommitError::Store(error)) => Err(error),
         }

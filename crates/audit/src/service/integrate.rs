@@ -81,20 +81,20 @@ impl Audit {
 
     /// Stores heads and what belongs to them; what others changed meanwhile is integrated later.
     async fn store(&self, group: Vec<Advance>) -> Vec<Arc<Log>> {
-        if let Err(error) = self.documents.commit(self.batch(&group)).await {
+        let epoch = self.publisher.next_epoch();
+        let told = group.iter().filter(|advance| advance.head.epoch == epoch);
+        let leaves = told.map(|advance| {
+            let leaf = advance.head.leaf(&advance.head.said());
+            (advance.log.slot, leaf.leaf_hash())
+        });
+        let stored = self.store_heads(self.batch(&group), leaves.collect());
+        if let Err(error) = stored.await {
             tracing::warn!(%error, "heads are stored later");
             group
                 .iter()
                 .for_each(|advance| self.logs.mark(&advance.log));
             return Vec::new();
         }
-        let epoch = self.publisher.next_epoch();
-        let told = group.iter().filter(|advance| advance.head.epoch == epoch);
-        let leaves = told.map(|advance| {
-            let leaf = advance.head.leaf(&advance.head.said());
-            (u64::from(advance.log.slot), leaf.leaf_hash())
-        });
-        self.publisher.await_epoch(leaves);
         let more = group.into_iter().filter(|advance| advance.more);
         more.map(|advance| advance.log).collect()
     }

@@ -28,8 +28,8 @@ use crate::Salt;
 const LOGS_MAX: usize = 128 * 1024;
 /// How often a slot is asked for again because another process took one meanwhile.
 const TRIES_MAX: usize = 64;
-/// Logs that get their slots in one batch: three steps each, and two for the number of slots.
-const BEGINNING_MAX: usize = (BATCH_STEPS_MAX - 2) / 3;
+/// Logs that get their slots in one batch: four steps each, and two for the number of slots.
+const BEGINNING_MAX: usize = (BATCH_STEPS_MAX - 2) / 4;
 
 /// A log that is in use.
 pub(super) struct Log {
@@ -123,6 +123,14 @@ impl Logs {
         Err(StoreError::Unavailable(why.to_owned()))
     }
 
+    /// How many logs have a slot.
+    pub(super) async fn assigned(&self) -> Result<u32, StoreError> {
+        match self.documents.get(&self.layout.slots()).await? {
+            Some(stored) => Ok(read::<Slots>(&stored.value)?.count),
+            None => Ok(0),
+        }
+    }
+
     /// The log `id` and others that wait for a slot, as many as fit into a batch.
     fn group(&self, id: &LogId) -> Vec<LogId> {
         let mut beginning = self.beginning.lock();
@@ -167,6 +175,7 @@ impl Logs {
             batch = batch
                 .expect_absent(&place)
                 .put(&place, write(&Slot { slot })?)
+                .expect_absent(&self.layout.head(slot))
                 .put(&self.layout.head(slot), head.encode()?);
         }
         match self.documents.commit(batch).await {

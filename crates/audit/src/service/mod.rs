@@ -19,6 +19,7 @@ mod logs;
 mod orphans;
 mod proofs;
 mod publish;
+mod publisher;
 mod query;
 mod reader;
 mod recorder;
@@ -39,7 +40,8 @@ use std::{
 
 use async_trait::async_trait;
 use identity::{Clock, Entropy, SystemAuthority, TenantId, UserId};
-use store::{Documents, EventLog};
+use store::{Documents, EventLog, Version};
+use tokio::sync::Mutex;
 
 pub use config::AuditConfig;
 pub use erase::{EraseError, Erased};
@@ -57,7 +59,7 @@ pub(crate) use query::{actor, target};
 
 use layout::Layout;
 use logs::Logs;
-use publish::Publisher;
+use publisher::Publisher;
 use refusals::Refusals;
 use spool::Spool;
 use subjects::Subjects;
@@ -105,6 +107,10 @@ pub struct Audit {
     spool: Arc<Spool>,
     refusals: Refusals,
     publisher: Publisher,
+    /// The state of the document by which this process owns the logs.
+    owner: OnceLock<Version>,
+    /// Held by whoever changes heads, so that an epoch tells of all or nothing of a change.
+    rounds: Mutex<()>,
     /// Why nothing is recorded or signed any more, if so.
     frozen: OnceLock<String>,
 }
@@ -143,6 +149,8 @@ impl Audit {
             config,
             spool,
             refusals: Refusals::default(),
+            owner: OnceLock::new(),
+            rounds: Mutex::default(),
             frozen: OnceLock::new(),
         };
         audit.recover().await?;
@@ -186,7 +194,11 @@ impl Audit {
         self.record_refusals().await;
         if self.frozen().is_none() {
             self.retry_spooled().await;
-            self.integrate().await;
+            let _round = self.rounds.lock().await;
+            match self.settle().await {
+                Ok(()) => self.integrate().await,
+                Err(error) => tracing::warn!(%error, "nothing is integrated before this is known"),
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use store::StoreError;
 use super::{
     Audit, LogId, ReadError,
     logs::Log,
-    publish::Told,
+    publisher::Told,
     reader::Leaves,
     stored::{Said, StoredHead},
 };

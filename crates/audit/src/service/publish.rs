@@ -1,290 +1,224 @@
-//! Epochs: the tree of heads, the log of epochs, and the note that covers them.
-
-use std::{collections::HashMap, sync::Arc};
+//! Epochs: heads are stored, then an epoch is signed and stored over them.
+//!
+//! What fails may have happened nevertheless. So a head that may be stored is
+//! looked at before an epoch is closed without it, and an epoch that may be stored
+//! is stored again, the same, before another one is signed.
 
 use identity::Timestamp;
-use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use store::{Batch, CommitError, StoreError, Version};
-use tokio::sync::watch;
 
-use super::{Audit, anchor, layout::Layout, stored::StoredHead};
-use crate::{
-    Checkpoint, Epoch, Hash, Head, Heads, HeadsError, Signers,
-    log::{LogState, Tile, TileId, verify_inclusion},
-};
+use super::{Audit, anchor, publisher::AttemptError, stored::StoredHead};
+use crate::{Hash, HeadsError};
 
-/// The last epoch, as stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StoredEpoch {
-    #[serde(with = "serde_bytes")]
-    pub(super) leaf: Vec<u8>,
-    #[serde(with = "serde_bytes")]
-    pub(super) log: Vec<u8>,
-    pub(super) note: String,
-}
-
-/// What was published last.
-pub(super) struct Published {
-    pub(super) heads: Heads,
-    pub(super) log: LogState,
-    pub(super) epoch: Option<Epoch>,
-    /// The state of the stored document, to notice that someone else publishes.
-    pub(super) version: Option<Version>,
-}
-
-/// Keeps what was published, and what the next epoch will say.
-pub(super) struct Publisher {
-    signers: Signers,
-    published: Mutex<Published>,
-    /// Heads that are stored and in no epoch yet.
-    waiting: Mutex<HashMap<u64, Hash>>,
-    note: watch::Sender<Option<Arc<str>>>,
-}
-
-/// An epoch that is about to be published.
-struct Next {
-    heads: crate::NextHeads,
-    epoch: Epoch,
-    log: LogState,
-    tiles: Vec<Tile>,
-    note: String,
-    told: Vec<u64>,
-}
-
-/// What the last epoch says of one slot.
-pub(super) struct Told {
-    pub(super) epoch: Epoch,
-    pub(super) log: LogState,
-    /// That the slot's head is in the tree of heads.
-    pub(super) proof: Vec<Hash>,
-    pub(super) note: Arc<str>,
-    slot: u64,
-}
-
-impl Told {
-    /// Whether it is this head that the epoch tells of.
-    pub(super) fn holds(&self, head: &Head) -> bool {
-        let (leaf, slots) = (head.leaf_hash(), self.epoch.slots);
-        verify_inclusion(leaf, self.slot, slots, self.epoch.heads, &self.proof).is_ok()
-    }
-}
+/// How often the log is taken over again because another process does, too.
+const TRIES_MAX: usize = 8;
 
 /// Why no epoch was closed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PublishError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("another process publishes epochs of this store")]
-    Overtaken,
+    #[error("the audit log is frozen")]
+    Frozen,
     #[error(transparent)]
     Heads(#[from] HeadsError),
-    #[error("{0}")]
-    Sign(String),
-}
-
-impl Publisher {
-    pub(super) fn new(signers: Signers) -> Self {
-        let published = Published {
-            heads: Heads::new(Vec::new()),
-            log: LogState::empty(),
-            epoch: None,
-            version: None,
-        };
-        Self {
-            signers,
-            published: Mutex::new(published),
-            waiting: Mutex::default(),
-            note: watch::Sender::default(),
-        }
-    }
-
-    pub(super) fn signers(&self) -> &Signers {
-        &self.signers
-    }
-
-    pub(super) fn note(&self) -> Option<Arc<str>> {
-        self.note.borrow().clone()
-    }
-
-    /// The number of the epoch that will be closed next.
-    pub(super) fn next_epoch(&self) -> u64 {
-        let published = self.published.lock();
-        published.epoch.as_ref().map_or(0, |epoch| epoch.number) + 1
-    }
-
-    /// Notes heads that the next epoch has to tell of.
-    pub(super) fn await_epoch(&self, leaves: impl IntoIterator<Item = (u64, Hash)>) {
-        self.waiting.lock().extend(leaves);
-    }
-
-    /// Takes up what was published before this process began.
-    pub(super) fn resume(&self, published: Published, note: &str) {
-        *self.published.lock() = published;
-        self.note.send_replace(Some(note.into()));
-    }
-
-    /// Changes with every epoch that is closed.
-    pub(super) fn notes(&self) -> watch::Receiver<Option<Arc<str>>> {
-        self.note.subscribe()
-    }
-
-    /// What the last epoch says of `slot`; `None` if it does not know it.
-    pub(super) fn told(&self, slot: u64) -> Option<Told> {
-        let published = self.published.lock();
-        Some(Told {
-            epoch: published.epoch.clone()?,
-            log: published.log.clone(),
-            proof: published.heads.prove(slot).ok()?,
-            note: self.note()?,
-            slot,
-        })
-    }
-
-    fn waiting(&self) -> HashMap<u64, Hash> {
-        self.waiting.lock().clone()
-    }
-
-    /// Slots below the highest that waits, of which nothing is known here.
-    fn missing(&self, waiting: &HashMap<u64, Hash>) -> Vec<u64> {
-        let known = self.published.lock().heads.slots();
-        let end = waiting.keys().max().map_or(known, |last| last + 1);
-        (known..end)
-            .filter(|slot| !waiting.contains_key(slot))
-            .collect()
-    }
-
-    fn prepare(&self, waiting: HashMap<u64, Hash>, now: Timestamp) -> Result<Next, PublishError> {
-        let published = self.published.lock();
-        let told = waiting.keys().copied().collect();
-        let changes: Vec<(u64, Hash)> = waiting.into_iter().collect();
-        let heads = published.heads.prepare(&changes)?;
-        let epoch = Epoch {
-            number: published.epoch.as_ref().map_or(0, |epoch| epoch.number) + 1,
-            slots: heads.slots(),
-            heads: heads.root(),
-            time: now,
-        };
-        let mut log = published.log.clone();
-        let sign = |error: &dyn std::fmt::Display| PublishError::Sign(error.to_string());
-        let tiles = log.append(&[epoch.leaf_hash()]).map_err(|e| sign(&e))?;
-        let checkpoint = Checkpoint {
-            origin: self.signers.origin().clone(),
-            size: log.size(),
-            root: log.root(),
-        };
-        let note = self
-            .signers
-            .sign_checkpoint(&checkpoint)
-            .map_err(|e| sign(&e))?;
-        Ok(Next {
-            heads,
-            epoch,
-            log,
-            tiles,
-            note,
-            told,
-        })
-    }
-
-    fn version(&self) -> Option<Version> {
-        self.published.lock().version
-    }
-
-    fn finish(&self, next: Next, version: Version) -> Result<(), HeadsError> {
-        let mut published = self.published.lock();
-        published.heads.apply(next.heads)?;
-        published.epoch = Some(next.epoch);
-        published.log = next.log;
-        published.version = Some(version);
-        let mut waiting = self.waiting.lock();
-        for slot in next.told {
-            waiting.remove(&slot);
-        }
-        self.note.send_replace(Some(next.note.into()));
-        Ok(())
-    }
+    #[error(transparent)]
+    Attempt(#[from] AttemptError),
 }
 
 impl Audit {
+    /// Takes the logs over: from now on no other process changes a head or closes an epoch.
+    pub(super) async fn take_over(&self) -> Result<(), StoreError> {
+        let owner = self.layout.owner();
+        let mut name = [0; 16];
+        self.entropy.fill(&mut name);
+        for _ in 0..TRIES_MAX {
+            let batch = match self.documents.get(&owner).await? {
+                Some(stored) => Batch::new().expect_version(&owner, stored.version),
+                None => Batch::new().expect_absent(&owner),
+            };
+            match self
+                .documents
+                .commit(batch.put(&owner, name.to_vec()))
+                .await
+            {
+                Ok(version) => {
+                    // Nobody opens a log twice.
+                    let _ = self.owner.set(version);
+                    return Ok(());
+                }
+                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        let why = "other processes open the audit log all the time";
+        Err(StoreError::Unavailable(why.to_owned()))
+    }
+
+    /// Commits what concerns heads and epochs, unless another process has taken the logs over.
+    pub(super) async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
+        let owner = self.layout.owner();
+        let Some(version) = self.owner.get().copied() else {
+            return Err(StoreError::Unavailable("the log is not open".to_owned()).into());
+        };
+        let outcome = self
+            .documents
+            .commit(batch.expect_version(&owner, version))
+            .await;
+        if let Err(CommitError::Conflict(_)) = &outcome {
+            let found = self.documents.get(&owner).await?;
+            if found.is_none_or(|found| found.version != version) {
+                self.freeze("another process has taken over the audit log of this store");
+            }
+        }
+        outcome
+    }
+
+    /// Stores heads whose leaves the next epoch has to tell of.
+    pub(super) async fn store_heads(
+        &self,
+        batch: Batch,
+        leaves: Vec<(u32, Hash)>,
+    ) -> Result<(), CommitError> {
+        match self.commit(batch).await {
+            Ok(_) => {
+                let leaves = leaves.into_iter();
+                self.publisher
+                    .await_epoch(leaves.map(|(slot, leaf)| (slot.into(), leaf)));
+                Ok(())
+            }
+            Err(error) => {
+                if let CommitError::Store(_) = &error {
+                    self.publisher.doubt(leaves);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Finds out what became of what failed; nothing new is begun before that.
+    ///
+    /// # Errors
+    /// [`PublishError`] when it cannot be found out yet, or must not.
+    pub(super) async fn settle(&self) -> Result<(), PublishError> {
+        self.settle_epoch().await?;
+        self.settle_heads().await
+    }
+
+    async fn settle_epoch(&self) -> Result<(), PublishError> {
+        let Some((batch, value, note)) = self.publisher.attempted(&self.layout)? else {
+            return Ok(());
+        };
+        let version = match self.commit(batch).await {
+            Ok(version) => version,
+            Err(CommitError::Store(error)) => return Err(error.into()),
+            Err(CommitError::Conflict(_)) => {
+                let stored = self.documents.get(&self.layout.latest_epoch()).await?;
+                match stored.filter(|stored| stored.value == value) {
+                    Some(stored) if self.frozen().is_none() => stored.version,
+                    _ => {
+                        self.freeze("the stored epoch is not the one that was stored last");
+                        return Err(PublishError::Frozen);
+                    }
+                }
+            }
+        };
+        self.write_anchor(note).await;
+        metrics::counter!("tenantry_audit_epochs_total").increment(1);
+        Ok(self.publisher.finish(version)?)
+    }
+
+    async fn write_anchor(&self, note: String) {
+        let Some(path) = self.config.anchor.clone() else {
+            return;
+        };
+        let written = tokio::task::spawn_blocking(move || anchor::write(&path, &note)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            metrics::counter!("tenantry_audit_anchor_failures_total").increment(1);
+            tracing::error!("the anchor could not be written");
+        }
+    }
+
+    async fn settle_heads(&self) -> Result<(), PublishError> {
+        for (slot, attempted) in self.publisher.doubted() {
+            let (head, version) = self.stored_head(slot).await?;
+            let leaf = head.leaf(&head.said()).leaf_hash();
+            if leaf == attempted {
+                self.publisher.await_epoch([(slot.into(), leaf)]);
+            } else if self.publisher.knows(&head) {
+                // Written again, so that what failed cannot happen later.
+                self.touch(&head, version).await?;
+            } else {
+                self.freeze(format!("{}: the stored head was altered", head.log));
+                return Err(PublishError::Frozen);
+            }
+            self.publisher.trust(slot);
+        }
+        Ok(())
+    }
+
+    async fn touch(&self, head: &StoredHead, version: Version) -> Result<(), StoreError> {
+        let key = self.layout.head(head.slot);
+        let batch = Batch::new().expect_version(&key, version);
+        match self.commit(batch.put(&key, head.encode()?)).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Store(error)) => Err(error),
+            Err(CommitError::Conflict(key)) => Err(StoreError::Unavailable(key.id)),
+        }
+    }
+
     /// Closes an epoch over the heads that wait, if there are any.
     ///
-    /// The order is: store, sign, store the note, tell. A note exists outside this
-    /// process only after it is durable, and the anchor follows it.
+    /// The order is: store the heads, sign, store the note, tell. A note exists outside
+    /// this process only after it is durable, and the anchor follows it.
     pub(super) async fn publish(&self) -> Result<(), PublishError> {
-        let mut waiting = self.publisher.waiting();
+        self.settle().await?;
+        let waiting = self.publisher.waiting();
         if waiting.is_empty() {
             return Ok(());
         }
         for slot in self.publisher.missing(&waiting) {
-            waiting.insert(slot, self.stored_leaf(slot).await?);
+            self.enter_empty(slot).await?;
         }
-        let next = self.publisher.prepare(waiting, self.clock.now())?;
-        let batch = next.batch(&self.layout, self.publisher.version())?;
-        let version = match self.documents.commit(batch).await {
-            Ok(version) => version,
-            Err(CommitError::Store(error)) => return Err(error.into()),
-            Err(CommitError::Conflict(_)) => {
-                self.freeze("another process publishes epochs of this store");
-                return Err(PublishError::Overtaken);
-            }
-        };
-        if let Some(path) = self.config.anchor.clone() {
-            let note = next.note.clone();
-            let written = tokio::task::spawn_blocking(move || anchor::write(&path, &note)).await;
-            if !matches!(written, Ok(Ok(()))) {
-                metrics::counter!("tenantry_audit_anchor_failures_total").increment(1);
-                tracing::error!("the anchor could not be written");
-            }
-        }
-        metrics::counter!("tenantry_audit_epochs_total").increment(1);
-        Ok(self.publisher.finish(next, version)?)
+        let waiting = self.publisher.waiting();
+        self.attempt(waiting, self.clock.now())?;
+        self.settle_epoch().await
     }
 
-    /// The leaf of a slot that nobody has changed: its log was registered, no more.
-    async fn stored_leaf(&self, slot: u64) -> Result<Hash, StoreError> {
+    fn attempt(
+        &self,
+        waiting: std::collections::HashMap<u64, Hash>,
+        now: Timestamp,
+    ) -> Result<(), PublishError> {
+        if self.frozen().is_some() {
+            return Err(PublishError::Frozen);
+        }
+        Ok(self.publisher.attempt(waiting, now)?)
+    }
+
+    /// Gives a log that has a slot and no records yet its place in the next epoch.
+    async fn enter_empty(&self, slot: u64) -> Result<(), PublishError> {
         let slot = u32::try_from(slot).map_err(|_| StoreError::Limit("slot".to_owned()))?;
+        let (mut head, version) = self.stored_head(slot).await?;
+        if !self.publisher.knows(&head) {
+            self.freeze(format!("{}: the stored head was altered", head.log));
+            return Err(PublishError::Frozen);
+        }
+        head.enter(self.publisher.next_epoch());
+        let key = self.layout.head(slot);
+        let batch = Batch::new().expect_version(&key, version);
+        let leaf = head.leaf(&head.said()).leaf_hash();
+        let stored = self.store_heads(batch.put(&key, head.encode()?), vec![(slot, leaf)]);
+        stored.await.map_err(|error| match error {
+            CommitError::Store(error) => error.into(),
+            CommitError::Conflict(key) => StoreError::Unavailable(key.id).into(),
+        })
+    }
+
+    async fn stored_head(&self, slot: u32) -> Result<(StoredHead, Version), StoreError> {
         let stored = self.documents.get(&self.layout.head(slot)).await?;
         let stored =
             stored.ok_or_else(|| StoreError::Corrupt(format!("slot {slot} has no head")))?;
-        let head = StoredHead::decode(&stored.value)?;
-        Ok(head.leaf(&head.said()).leaf_hash())
-    }
-}
-
-impl Next {
-    fn batch(&self, layout: &Layout, version: Option<Version>) -> Result<Batch, StoreError> {
-        let latest = layout.latest_epoch();
-        let stored = StoredEpoch {
-            leaf: self.epoch.encode(),
-            log: self.log.encode(),
-            note: self.note.clone(),
-        };
-        let stored = postcard::to_stdvec(&stored);
-        let stored = stored.map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let batch = match version {
-            Some(version) => Batch::new().expect_version(&latest, version),
-            None => Batch::new().expect_absent(&latest),
-        };
-        let batch = batch
-            .put(&latest, stored)
-            .put(&layout.epoch_leaf(self.epoch.number), self.epoch.encode());
-        let put = |batch: Batch, tile: &Tile| batch.put(&layout.epoch_tile(tile.id), tile.encode());
-        Ok(self.tiles.iter().fold(batch, put))
-    }
-}
-
-impl Layout {
-    pub(super) fn latest_epoch(&self) -> store::DocKey {
-        store::DocKey::new(&self.epochs(), "latest")
-    }
-
-    fn epoch_leaf(&self, number: u64) -> store::DocKey {
-        store::DocKey::new(&self.epochs(), format!("leaf/{number:016x}"))
-    }
-
-    pub(super) fn epoch_tile(&self, tile: TileId) -> store::DocKey {
-        let TileId { level, index } = tile;
-        store::DocKey::new(&self.epochs(), format!("tile/{level}/{index:012x}"))
+        Ok((StoredHead::decode(&stored.value)?, stored.version))
     }
 }

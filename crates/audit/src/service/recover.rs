@@ -7,8 +7,9 @@ use store::{LIST_LIMIT_MAX, Listing, StoreError};
 use super::{
     Audit, LogId, anchor,
     integrate::checked,
+    layout::Layout,
     logs::Log,
-    publish::{Published, StoredEpoch},
+    publisher::{Published, StoredEpoch},
     stored::StoredHead,
 };
 use crate::{
@@ -48,9 +49,9 @@ impl Audit {
     /// See [`Audit::open`].
     pub(super) async fn recover(&self) -> Result<(), OpenAuditError> {
         let trust = self.trust()?;
+        self.take_over().await?;
         let latest = self.documents.get(&self.layout.latest_epoch()).await?;
         let anchored = self.anchored(&trust)?;
-        let mut number = 0;
         let mut resumed = None;
         match &latest {
             None => {
@@ -60,15 +61,14 @@ impl Audit {
             }
             Some(latest) => match read_epoch(&trust, &latest.value) {
                 Ok((epoch, log, note)) => {
-                    number = epoch.number;
-                    if let Some(anchored) = anchored {
-                        self.compare(&log, &anchored).await?;
-                    }
+                    self.check_epoch(&epoch, &log, anchored.as_ref()).await?;
                     resumed = Some((epoch, log, note, latest.version));
                 }
                 Err(why) => self.freeze(format!("the last epoch: {why}")),
             },
         }
+        let number = resumed.as_ref().map_or(0, |(epoch, ..)| epoch.number);
+        self.check_last(number).await?;
         let found = self.find_heads(number).await?;
         if let Some((epoch, log, note, version)) = resumed {
             let heads = Heads::new(found.told);
@@ -143,26 +143,67 @@ impl Audit {
         }
     }
 
-    /// Freezes unless the stored log of epochs continues the anchored one.
-    async fn compare(&self, log: &LogState, anchored: &Checkpoint) -> Result<(), OpenAuditError> {
-        if anchored.size > log.size() {
+    /// Freezes unless the last epoch stands at the end of the log of epochs, and that
+    /// log continues the anchored one.
+    async fn check_epoch(
+        &self,
+        epoch: &Epoch,
+        log: &LogState,
+        anchored: Option<&Checkpoint>,
+    ) -> Result<(), OpenAuditError> {
+        let last = Ask::Leaves {
+            from: epoch.number.saturating_sub(1),
+            to: epoch.number,
+        };
+        if self.epoch_hashes(log, last).await? != Some(vec![epoch.leaf_hash()]) {
+            let number = epoch.number;
             self.freeze(format!(
-                "the anchor tells of epoch {}, the store ends with {}: it is an old copy",
-                anchored.size,
-                log.size()
+                "epoch {number} is not the one in the log of epochs"
+            ));
+        }
+        let Some(anchored) = anchored else {
+            return Ok(());
+        };
+        let (size, stored) = (anchored.size, log.size());
+        if size > stored {
+            self.freeze(format!(
+                "the anchor tells of epoch {size}, the store ends with {stored}: it is an old copy"
             ));
             return Ok(());
         }
-        let ask = Ask::Frontier {
-            size: anchored.size,
-        };
-        let hashes = match self.prove_epochs(log, ask).await {
-            Err(StoreError::Corrupt(_)) => None,
-            answer => Some(answer?),
-        };
-        let then = hashes.and_then(|hashes| Frontier::from_parts(anchored.size, hashes));
+        let hashes = self.epoch_hashes(log, Ask::Frontier { size }).await?;
+        let then = hashes.and_then(|hashes| Frontier::from_parts(size, hashes));
         if then.is_none_or(|then| then.root() != anchored.root) {
             self.freeze("the log of epochs is not the one that the anchor tells of");
+        }
+        Ok(())
+    }
+
+    /// What the log of epochs answers; `None` when it is damaged.
+    async fn epoch_hashes(
+        &self,
+        log: &LogState,
+        ask: Ask,
+    ) -> Result<Option<Vec<Hash>>, StoreError> {
+        match self.prove_epochs(log, ask).await {
+            Err(StoreError::Corrupt(_)) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// Freezes if an epoch after `last` is stored: the last one was replaced by an old one.
+    async fn check_last(&self, last: u64) -> Result<(), StoreError> {
+        let after = self.layout.epoch_leaf(last).id;
+        let listing = Listing {
+            prefix: Layout::epoch_leaves().to_owned(),
+            after: Some(after),
+            limit: 1,
+        };
+        let later = self.documents.list(&self.layout.epochs(), &listing).await?;
+        if !later.is_empty() {
+            self.freeze(format!(
+                "epoch {last} is the last one, and later ones are stored"
+            ));
         }
         Ok(())
     }
@@ -170,6 +211,9 @@ impl Audit {
     /// Reads all heads, in the order of their slots.
     async fn find_heads(&self, epoch: u64) -> Result<Found, OpenAuditError> {
         let mut found = Found::default();
+        // Another process that goes down at this moment may still begin a log.
+        let begun = self.assigned().await?;
+        let mut slots = 0;
         let mut after = None;
         loop {
             let listing = Listing {
@@ -178,14 +222,38 @@ impl Audit {
                 limit: LIST_LIMIT_MAX,
             };
             let rows = self.documents.list(&self.layout.heads(), &listing).await?;
-            for row in &rows {
-                let head = StoredHead::decode(&row.value)?;
-                self.take_up(&mut found, head, epoch).await?;
+            for (row, slot) in rows.iter().zip(slots..) {
+                match StoredHead::decode(&row.value) {
+                    Ok(head) if head.slot == slot && row.id == self.layout.head(slot).id => {
+                        self.take_up(&mut found, head, epoch).await?;
+                    }
+                    Ok(_) => self.freeze(format!("slot {slot} has no head of its own")),
+                    Err(why) => self.freeze(format!("slot {slot}: {why}")),
+                }
+                slots = slot + 1;
             }
             after = rows.last().map(|row| row.id.clone());
             if rows.len() < LIST_LIMIT_MAX {
-                return Ok(found);
+                break;
             }
+        }
+        let assigned = begun..=self.assigned().await?;
+        if !assigned.contains(&slots) {
+            self.freeze(format!(
+                "{slots} heads are stored, and {assigned:?} logs have begun"
+            ));
+        }
+        Ok(found)
+    }
+
+    /// How many logs have begun.
+    async fn assigned(&self) -> Result<u32, StoreError> {
+        match self.logs.assigned().await {
+            Err(StoreError::Corrupt(why)) => {
+                self.freeze(format!("the number of logs: {why}"));
+                Ok(0)
+            }
+            answer => answer,
         }
     }
 
@@ -198,11 +266,17 @@ impl Audit {
         if let Some(said) = head.said_in(epoch) {
             found.told.push(head.leaf(&said).leaf_hash());
         }
+        let log = self.logs.remember(&head.log, head.slot);
         if head.epoch > epoch {
             let leaf = head.leaf(&head.said());
             found.waiting.push((head.slot.into(), leaf.leaf_hash()));
+            if head.epoch > epoch + 1 || !self.continues(&log, &head).await? {
+                self.freeze(format!(
+                    "{}: its head does not follow epoch {epoch}",
+                    log.id
+                ));
+            }
         }
-        let log = self.logs.remember(&head.log, head.slot);
         let stored = self.events.bounds(&log.records).await?.head;
         if stored < head.state.size() {
             self.freeze(format!(
@@ -218,6 +292,25 @@ impl Audit {
             found.unfinished.push((log, head));
         }
         Ok(())
+    }
+}
+
+impl Audit {
+    /// Whether the log of a head that no epoch tells of yet begins with what was told before.
+    async fn continues(&self, log: &Log, head: &StoredHead) -> Result<bool, StoreError> {
+        let Some(before) = &head.before else {
+            return Ok(true);
+        };
+        let size = before.size;
+        if size > head.state.size() {
+            return Ok(false);
+        }
+        let hashes = match self.prove(log, &head.state, Ask::Frontier { size }).await {
+            Err(StoreError::Corrupt(_)) => return Ok(false),
+            answer => answer?,
+        };
+        let then = Frontier::from_parts(size, hashes);
+        Ok(then.is_some_and(|then| then.root() == before.root()))
     }
 }
 

@@ -22,6 +22,13 @@ pub(super) struct Said {
     training_denied: bool,
 }
 
+impl Said {
+    /// The root of the log.
+    pub(super) const fn root(&self) -> Hash {
+        Hash::from_bytes(self.root)
+    }
+}
+
 /// The head of a log.
 #[derive(Debug, Clone)]
 pub(super) struct StoredHead {
@@ -73,6 +80,11 @@ impl StoredHead {
         }
     }
 
+    /// Whether nothing was ever said of the log.
+    pub(super) fn is_new(&self) -> bool {
+        self.epoch == 0 && self.state.size() == 0 && self.flags == HeadFlags::default()
+    }
+
     /// What it says now.
     pub(super) fn said(&self) -> Said {
         Said {
@@ -106,7 +118,7 @@ impl StoredHead {
             slot: self.slot.into(),
             binding: binding(&self.salt, &self.log.tenant, self.log.env),
             size: said.size,
-            root: Hash::from_bytes(said.root),
+            root: said.root(),
             flags: HeadFlags {
                 legal_hold: said.legal_hold,
                 training_denied: said.training_denied,

@@ -4,5 +4,6 @@
 mod beginning;
 mod house;
 mod intents;
+mod kill;
 mod logs;
 mod vault;
