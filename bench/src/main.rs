@@ -18,6 +18,7 @@ mod audit;
 mod crash;
 mod fanout;
 mod guard;
+mod pii;
 mod scope;
 mod server;
 mod stats;
@@ -62,6 +63,7 @@ enum Subject {
     Append,
     Audit,
     Fanout,
+    Pii,
 }
 
 fn main() -> Result<()> {
@@ -83,6 +85,7 @@ fn main() -> Result<()> {
                     Subject::Append => append::measure()?,
                     Subject::Audit => audit::measure()?,
                     Subject::Fanout => fanout::measure(&options.server, install_peers)?,
+                    Subject::Pii => pii::measure()?,
                 });
             }
             table::print(&rows);

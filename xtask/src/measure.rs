@@ -33,6 +33,8 @@ enum Subject {
     Audit,
     /// Fan-out to 1,000 subscribers and the cost of 5,000 idle ones, beside nchan.
     Fanout,
+    /// Precision and recall of the recognisers of personal data, and their speed beside redact-core.
+    Pii,
 }
 
 /// Builds, measures and prints one table.
@@ -48,6 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Subject::Append => "append",
             Subject::Audit => "audit",
             Subject::Fanout => "fanout",
+            Subject::Pii => "pii",
         });
     }
     if options.install_peers {
