@@ -11,6 +11,7 @@ use crate::routes;
     routes::proofs::receipt,
     routes::proofs::checkpoint,
     routes::proofs::export,
+    routes::training::export,
     routes::subjects::erase,
     routes::subjects::show_hold,
     routes::subjects::set_hold,

@@ -3,6 +3,7 @@
 pub(crate) mod events;
 pub(crate) mod proofs;
 pub(crate) mod subjects;
+pub(crate) mod training;
 pub(crate) mod view;
 
 use actix_web::http::Method;
@@ -20,6 +21,7 @@ identity::action!(
     ReadAudit, "audit.event.read", Admin
 );
 identity::action!(ExportAudit, "audit.event.export", Admin);
+identity::action!(ExportTraining, "audit.training.export", Admin);
 identity::action!(ReadHold, "audit.hold.read", Admin);
 identity::action!(SetHold, "audit.hold.set", Owner);
 identity::action!(EraseSubject, "audit.subject.erase", Owner);
@@ -41,6 +43,7 @@ pub fn routes(routes: &mut Routes) {
     routes.tenant(Method::GET, "/audit/events/{seq}/receipt", proofs::receipt);
     routes.public(Method::GET, "/audit/checkpoint", proofs::checkpoint);
     routes.tenant(Method::POST, "/audit/export", proofs::export);
+    routes.tenant(Method::POST, "/audit/training-export", training::export);
     routes.tenant(Method::POST, "/audit/erasures", subjects::erase);
     routes.tenant(Method::GET, "/audit/hold", subjects::show_hold);
     routes.tenant(Method::PUT, "/audit/hold", subjects::set_hold);

@@ -31,6 +31,7 @@ mod stored;
 mod subjects;
 mod target;
 mod terms;
+mod training;
 mod wrap;
 
 use std::{

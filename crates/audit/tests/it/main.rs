@@ -18,5 +18,6 @@ mod query;
 mod sealing;
 mod service;
 mod stranger;
+mod training;
 mod verify;
 mod world;

@@ -207,3 +207,50 @@ async fn the_log_goes_on_after_a_kill_and_its_proofs_are_consistent() {
         server.kill_and_restart();
     }
 }
+
+#[tokio::test]
+async fn a_record_says_whether_it_may_be_used_for_training_and_the_export_obeys() {
+    let server = Server::start();
+    let ada = Caller::resident(&server, 0);
+    let allow = json!({"training": "allow"});
+    let shown = send(&server, &ada, &Request::new("GET", "/privacy/train-prefs")).await;
+    let own = format!(
+        "/privacy/train-prefs/users/{}",
+        shown.json()["user_id"].as_str().unwrap()
+    );
+    let allowed = |seq| {
+        let (server, ada) = (&server, &ada);
+        async move { record(server, ada, seq).await["training"].clone() }
+    };
+    let before = seq_of(&register(&server, &ada, "th_before").await);
+    assert_eq!(
+        allowed(before).await["allowed"],
+        false,
+        "nobody said anything"
+    );
+    for path in ["/privacy/train-prefs/tenant", own.as_str()] {
+        let said = send(&server, &ada, &Request::new("PUT", path).json(&allow)).await;
+        assert_eq!(said.status, 200, "{}", said.visible());
+    }
+    let after = seq_of(&register(&server, &ada, "th_after").await);
+    assert_eq!(allowed(after).await["allowed"], true);
+    let private = ada.clone().and("sec-gpc", "1");
+    let hidden = seq_of(&register(&server, &private, "th_private").await);
+    assert_eq!(allowed(hidden).await["source"], "gpc");
+
+    let export = Request::new("POST", "/audit/training-export").json(&json!({}));
+    let text = send(&server, &ada, &export).await.text;
+    let rows: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let seqs: Vec<u64> = rows.iter().filter_map(|row| row["seq"].as_u64()).collect();
+    assert!(seqs.contains(&after) && !seqs.contains(&before) && !seqs.contains(&hidden));
+    for name in ["th_after", "th_before", "th_private", "example"] {
+        assert!(!text.contains(name), "{name} in {text}");
+    }
+    let deny = Request::new("PUT", own.as_str()).json(&json!({"training": "deny"}));
+    assert_eq!(send(&server, &ada, &deny).await.status, 200);
+    let text = send(&server, &ada, &export).await.text;
+    assert_eq!(text.lines().count(), 1, "taken back: {text}");
+}

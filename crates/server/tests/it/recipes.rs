@@ -344,7 +344,7 @@ async fn audit_recipe(server: &Server, victim: &Victim, entry: &ManifestEntry) -
             succeed(server, &caller, lift).await;
             (request.json(&json!({"user_id": victim.former_id})), &[201])
         }
-        ("POST", "/audit/export") => (request.json(&json!({})), &[200]),
+        ("POST", "/audit/export" | "/audit/training-export") => (request.json(&json!({})), &[200]),
         ("DELETE", _) => (request, &[204]),
         _ => (request, &[200]),
     };

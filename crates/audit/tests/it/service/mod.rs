@@ -2,7 +2,7 @@
 //! process dies, and when someone alters what it has stored.
 
 mod beginning;
-mod house;
+pub(crate) mod house;
 mod intents;
 mod kill;
 mod logs;
