@@ -10,10 +10,10 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use identity::{Role, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use store::{Batch, DocKey};
+use store::{Batch, DocKey, Versioned};
 
 use crate::{
-    Change, ControlError, Email, Versioned,
+    Change, ControlError, Email,
     member::StoredMember,
     records::{Core, encode, expect_as_read},
 };

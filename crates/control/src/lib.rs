@@ -28,7 +28,6 @@ mod membership;
 mod mode;
 mod name;
 mod named;
-mod page;
 mod password;
 mod rate;
 mod records;
@@ -55,10 +54,8 @@ pub use membership::Membership;
 pub use mode::{Mode, ModeId, Modes, SIGNUP_MODE};
 pub use name::Name;
 pub use named::{Apps, NamedKind, NamedRecord, NamedRecords, Projects, Surfaces};
-pub use page::{Cursor, Page, PageRequest};
 pub use password::{Password, PasswordCost};
 pub use rate::Rate;
-pub use records::{Precondition, Versioned};
 pub use registry::{
     BackendName, CheckReport, Registry, RegistryProblem, ResourceKind, Route, RouteId, RoutePlace,
     RouteRow, RouteTarget,

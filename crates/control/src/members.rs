@@ -5,15 +5,14 @@
 
 use std::sync::Arc;
 
-use identity::{Role, Scope};
-use store::Batch;
+use identity::{Precondition, Role, Scope};
+use store::{Batch, Page, PageRequest, Versioned};
 
 use crate::{
-    Change, ControlError, Email, InvitationId, Invitee, Member, MemberRef, Page, PageRequest,
-    Precondition, Versioned,
+    Change, ControlError, Email, InvitationId, Invitee, Member, MemberRef,
     invitation::Invitation,
     member::{StoredMember, may_change},
-    records::{Core, settle},
+    records::{Core, check, settle},
     user::StoredUser,
 };
 
@@ -222,7 +221,7 @@ impl Members {
         let key = self.core.row_key(scope.tenant(), id);
         let row = self.core.get::<StoredMember>(&key).await?;
         let row = row.ok_or(ControlError::NotFound)?;
-        precondition.check(row.version)?;
+        check(precondition, row.version)?;
         let batch = Batch::new().expect_version(&key, row.version);
         let (actor, batch) = self.acting(scope, batch).await?;
         Ok((batch, actor, row.value))

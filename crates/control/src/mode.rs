@@ -7,15 +7,15 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use identity::{Scope, TenantId};
+use identity::{Precondition, Scope, TenantId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use store::{Batch, DocKey, Listing};
+use store::{Batch, DocKey, Listing, Page, PageRequest, Versioned};
 
 use crate::{
-    ControlError, Name, Page, PageRequest, Precondition, Versioned,
+    ControlError, Name,
     name::is_slug,
-    records::{Core, encode, settle},
+    records::{Core, check, encode, settle},
     tenant::operators_only,
 };
 
@@ -230,7 +230,7 @@ impl Modes {
         let key = self.core.mode_key(id);
         let read = self.core.get::<StoredMode>(&key).await?;
         let read = read.ok_or(ControlError::NotFound)?;
-        precondition.check(read.version)?;
+        check(precondition, read.version)?;
         if *id == SIGNUP_MODE {
             return Err(ControlError::Conflict(
                 "Tenants that sign up have this mode.",

@@ -2,13 +2,13 @@
 
 use std::{fmt::Display, marker::PhantomData, str::FromStr, sync::Arc};
 
-use identity::{AppId, Entropy, ProjectId, Scope, SurfaceId, TenantId, Timestamp};
+use identity::{AppId, Entropy, Precondition, ProjectId, Scope, SurfaceId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Batch, DocKey};
+use store::{Batch, DocKey, Page, PageRequest, Versioned};
 
 use crate::{
-    Change, ControlError, Name, Page, PageRequest, Precondition, Versioned,
-    records::{Core, encode, settle},
+    Change, ControlError, Name,
+    records::{Core, check, encode, settle},
     tenant::StoredTenant,
 };
 
@@ -209,7 +209,7 @@ impl<K: NamedKind> NamedRecords<K> {
         let key = self.core.named_key::<K>(scope.tenant(), id);
         let read = self.core.get::<StoredNamed>(&key).await?;
         let read = read.ok_or(ControlError::NotFound)?;
-        precondition.check(read.version)?;
+        check(precondition, read.version)?;
         let tenant_key = self.core.tenant_key(scope.tenant());
         let tenant = self.core.get::<StoredTenant>(&tenant_key).await?;
         if tenant.is_some_and(|tenant| K::is_default(id, &tenant.value.default_project)) {

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use identity::{Clock, Entropy, Scope, SystemAuthority, TenantId, Timestamp};
+use identity::{Clock, Entropy, Precondition, Scope, SystemAuthority, TenantId, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use store::{
-    Batch, CommitError, DocKey, Document, Documents, LIST_LIMIT_MAX, Listing, Partition, Throttle,
-    ThrottleKey, Version,
+    Batch, CommitError, DocKey, Document, Documents, Page, PageRequest, Partition, Throttle,
+    ThrottleKey, Version, Versioned,
 };
 
-use crate::{Change, ControlError, Invalidations, Page, PageRequest, rate::CONTROL_CREATES};
+use crate::{Change, ControlError, Invalidations, rate::CONTROL_CREATES};
 
 /// How often a change is tried again because others changed the same records.
 ///
@@ -31,49 +31,6 @@ macro_rules! settle {
     }};
 }
 pub(crate) use settle;
-
-/// A record, and the state it was read in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Versioned<T> {
-    /// The record.
-    pub value: T,
-    /// Its state.
-    pub version: Version,
-}
-
-impl<T> Versioned<T> {
-    /// The same state of something made from the record.
-    pub fn map<U>(self, to: impl FnOnce(T) -> U) -> Versioned<U> {
-        Versioned {
-            value: to(self.value),
-            version: self.version,
-        }
-    }
-}
-
-/// Which states of a record the caller wants to change (RFC 9110, `If-Match`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Precondition {
-    /// Any.
-    #[default]
-    Any,
-    /// One of these.
-    OneOf(Vec<Version>),
-}
-
-impl Precondition {
-    /// Refuses a state that the caller did not name.
-    ///
-    /// # Errors
-    /// [`ControlError::Stale`].
-    pub fn check(&self, stored: Version) -> Result<(), ControlError> {
-        match self {
-            Self::Any => Ok(()),
-            Self::OneOf(versions) if versions.contains(&stored) => Ok(()),
-            Self::OneOf(_) => Err(ControlError::Stale),
-        }
-    }
-}
 
 /// The ports of the control plane, and what is common to its use of them.
 pub(crate) struct Core {
@@ -127,30 +84,11 @@ impl Core {
         partition: &Partition,
         request: &PageRequest,
     ) -> Result<Page<(String, Versioned<T>)>, ControlError> {
-        let mut listing = Listing {
-            prefix: String::new(),
-            after: request.after.clone(),
-            limit: request.limit.min(LIST_LIMIT_MAX),
-        };
-        let documents = self.documents.list(partition, &listing).await?;
-        let mut next = None;
-        if documents.len() == listing.limit
-            && let Some(last) = documents.last()
-        {
-            // A full page may be the last one; only a look beyond it tells.
-            listing.after = Some(last.id.clone());
-            listing.limit = 1;
-            let beyond = self.documents.list(partition, &listing).await?;
-            next = (!beyond.is_empty()).then(|| last.id.clone());
-        }
-        let items = documents.into_iter().map(|document| {
+        let page = request.read(&*self.documents, partition).await?;
+        page.try_map(|document| {
             let value = decode(partition, &document)?;
             let version = document.version;
             Ok((document.id, Versioned { value, version }))
-        });
-        Ok(Page {
-            items: items.collect::<Result<_, ControlError>>()?,
-            next,
         })
     }
 
@@ -193,7 +131,7 @@ impl Core {
         change: &(impl Fn(T) -> Result<T, ControlError> + Send + Sync),
     ) -> Result<Option<Versioned<T>>, ControlError> {
         let read = self.get::<T>(key).await?.ok_or(ControlError::NotFound)?;
-        precondition.check(read.version)?;
+        check(precondition, read.version)?;
         let value = change(read.value)?;
         let batch = Batch::new()
             .expect_version(key, read.version)
@@ -201,6 +139,15 @@ impl Core {
         let version = self.commit(batch, changes.to_vec()).await?;
         Ok(version.map(|version| Versioned { value, version }))
     }
+}
+
+/// Refuses a state that the caller did not name.
+///
+/// # Errors
+/// [`ControlError::Stale`].
+pub(crate) fn check(precondition: &Precondition, stored: Version) -> Result<(), ControlError> {
+    let holds = precondition.holds(Some(stored.0));
+    holds.then_some(()).ok_or(ControlError::Stale)
 }
 
 /// Demands that `key` is still as it was read.

@@ -15,11 +15,11 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use identity::{Account, Grant, SessionId, Timestamp, Tokens, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use store::{Batch, DocKey};
+use store::{Batch, DocKey, Versioned};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    Change, ControlError, Versioned,
+    Change, ControlError,
     records::{Core, encode},
 };
 

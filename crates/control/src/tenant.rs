@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use identity::{ProjectId, Scope, TenantId, Timestamp};
+use identity::{Precondition, ProjectId, Scope, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::Batch;
+use store::{Batch, Page, PageRequest, Versioned};
 
 use crate::{
-    Change, ControlError, Email, ModeId, Name, Page, PageRequest, Precondition, SIGNUP_MODE,
-    Versioned,
+    Change, ControlError, Email, ModeId, Name, SIGNUP_MODE,
     invitation::Invitation,
-    records::{Core, encode, settle},
+    records::{Core, check, encode, settle},
 };
 
 /// Whether a tenant's members may act.
@@ -205,7 +204,7 @@ impl Tenants {
         let key = core.tenant_key(id);
         let read = core.get::<StoredTenant>(&key).await?;
         let read = read.ok_or(ControlError::NotFound)?;
-        precondition.check(read.version)?;
+        check(precondition, read.version)?;
         let mut stored = read.value;
         let mut batch = Batch::new().expect_version(&key, read.version);
         if let Some(mode) = change.mode.as_ref().filter(|mode| **mode != stored.mode) {

@@ -2,9 +2,9 @@
 
 use identity::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
-use store::DocKey;
+use store::{DocKey, Versioned};
 
-use crate::{ControlError, Email, Versioned, records::Core};
+use crate::{ControlError, Email, records::Core};
 
 /// A user who signs in here.
 #[derive(Debug, Clone, PartialEq, Eq)]

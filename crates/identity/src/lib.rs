@@ -20,6 +20,7 @@ mod guard;
 #[cfg(feature = "http")]
 pub mod http;
 mod id;
+mod precondition;
 mod presented;
 mod problem;
 mod record;
@@ -41,6 +42,7 @@ pub use id::{
     AppId, AssetId, CanvasId, InvalidId, ProjectId, SessionId, SurfaceId, TenantId, ThreadId,
     UserId,
 };
+pub use precondition::Precondition;
 pub use presented::{Credential, Presented, Selector, StreamTarget};
 pub use problem::{Code, Problem};
 pub use record::{

@@ -79,6 +79,32 @@ codes! {
     AlreadyBootstrapped = 409, "already_bootstrapped", "An operator exists already";
     /// A legal hold keeps everything as it is.
     LegalHold = 409, "legal_hold", "A legal hold forbids this";
+    /// A list has as many members as it may have.
+    LimitReached = 409, "limit_reached", "There are too many already";
+    /// A kill switch stops this action.
+    KillSwitchEngaged = 503, "kill_switch_engaged", "A kill switch is engaged";
+    /// The action needs a licence that the caller does not have.
+    LicenceMissing = 403, "licence_missing", "A licence is required";
+    /// The caller's licence has ended, has not begun, or is used up.
+    LicenceExpired = 403, "licence_expired", "The licence is not in force";
+    /// The caller's licence was taken back.
+    LicenceRevoked = 403, "licence_revoked", "The licence was revoked";
+    /// A strategy lock stops this action.
+    StrategyLocked = 423, "strategy_locked", "The strategy is locked";
+    /// A strategy lock asks for the approval of others.
+    ApprovalRequired = 403, "approval_required", "An approval is required";
+    /// Nobody approves what they asked for.
+    SelfApproval = 403, "self_approval", "Nobody approves their own request";
+    /// A key figure is below its floor.
+    KpiBelowFloor = 409, "kpi_below_floor", "A key figure is below its floor";
+    /// A key figure is too old to be relied on.
+    KpiStale = 503, "kpi_stale", "A key figure is stale";
+    /// A temperature is above its ceiling.
+    TemperatureHigh = 429, "temperature_high", "The temperature is too high";
+    /// A budget does not hold the cost.
+    BudgetExceeded = 402, "budget_exceeded", "The budget is exceeded";
+    /// A row that gates this action cannot be understood; nothing is allowed for that.
+    GateStateInvalid = 503, "gate_state_invalid", "The state of a gate cannot be read";
     /// The stored version is not the expected one.
     PreconditionFailed = 412, "precondition_failed", "The record has changed";
     /// `If-Match` is needed.

@@ -51,6 +51,5 @@ pub use fresh::FRESH_MAX;
 pub use permit::TrainingPermit;
 pub use preference::{InvalidTraining, Preference, Said, Source, Training};
 pub use prefs::{Subject, TrainPrefs, TrainPrefsDeps};
-pub use records::Precondition;
 #[cfg(feature = "http")]
 pub use routes::{gpc, openapi, routes};

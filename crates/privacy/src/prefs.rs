@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use identity::{Clock, Directory, Role, Scope, StandingQuery, SystemAuthority, TenantId, UserId};
+use identity::{
+    Clock, Directory, Precondition, Role, Scope, StandingQuery, SystemAuthority, TenantId, UserId,
+};
 use store::Documents;
 
 use crate::{
-    Effective, Levels, Precondition, Preference, PrivacyError, Training, TrainingPermit,
+    Effective, Levels, Preference, PrivacyError, Training, TrainingPermit,
     preference::Party,
     records::{Level, Records},
 };

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use identity::{Clock, SystemAuthority, TenantId, UserId};
+use identity::{Clock, Precondition, SystemAuthority, TenantId, UserId};
 use store::{Batch, CommitError, DocKey, Document, Documents, Partition};
 
 use crate::{
@@ -27,29 +27,6 @@ pub(crate) enum Level {
     System,
     Tenant(TenantId),
     User(TenantId, UserId),
-}
-
-/// In which state a level has to be to be changed (RFC 9110, `If-Match`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Precondition {
-    /// In any.
-    #[default]
-    Any,
-    /// Something was said there.
-    Said,
-    /// In one of these [`Preference::version`]s.
-    OneOf(Vec<u64>),
-}
-
-impl Precondition {
-    fn check(&self, stored: &Preference) -> Result<(), PrivacyError> {
-        let holds = match self {
-            Self::Any => true,
-            Self::Said => stored.said.is_some(),
-            Self::OneOf(versions) => versions.contains(&stored.version),
-        };
-        holds.then_some(()).ok_or(PrivacyError::Stale)
-    }
 }
 
 /// The records of all levels.
@@ -144,7 +121,7 @@ impl Records {
             ),
         };
         let before = stored.sum_up();
-        precondition.check(&before)?;
+        check(precondition, &before)?;
         if to.is_none() && !stored.heard(party) {
             return Ok(Some(before));
         }
@@ -181,4 +158,11 @@ fn decode(key: &DocKey, document: &Document) -> Result<StoredPreference, Privacy
         let (partition, id) = (&key.partition, &key.id);
         PrivacyError::Internal(format!("{partition} {id} is damaged: {error}"))
     })
+}
+
+/// Refuses a level in a state that the caller did not name; what was withdrawn does not exist.
+fn check(precondition: &Precondition, stored: &Preference) -> Result<(), PrivacyError> {
+    let exists = stored.said.is_some() || *precondition != Precondition::Exists;
+    let holds = exists && precondition.holds(Some(stored.version));
+    holds.then_some(()).ok_or(PrivacyError::Stale)
 }

@@ -15,6 +15,7 @@ mod documents;
 mod error;
 mod events;
 mod object_key;
+mod page;
 mod partition;
 mod throttle;
 
@@ -23,5 +24,6 @@ pub use documents::*;
 pub use error::StoreError;
 pub use events::*;
 pub use object_key::{FILENAME_BYTES_MAX, InvalidFilename, ObjectKey};
+pub use page::{InvalidPage, PAGE_LIMIT_DEFAULT, Page, PageCursor, PageRequest, Versioned};
 pub use partition::{Partition, StreamKey, ThrottleKey};
 pub use throttle::{Quota, Throttle, Verdict, gcra};

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use identity::Env;
 
 use super::{BackendName, Registry, ResourceKind, Route, RouteId, RoutePlace};
-use crate::{ControlError, PageRequest};
+use crate::ControlError;
+use store::PageRequest;
 
 /// Faults that are reported; one more says that there are others.
 const PROBLEMS_MAX: usize = 1000;
@@ -63,8 +64,8 @@ impl Registry {
     ) -> Result<CheckReport, ControlError> {
         let mut report = CheckReport::default();
         let mut covered = BTreeSet::new();
-        let mut request = PageRequest::new(None, Some(store::LIST_LIMIT_MAX))?;
-        loop {
+        let mut next = Some(PageRequest::largest());
+        while let Some(request) = next {
             let page = self.page(&request).await?;
             for route in &page.items {
                 self.check_row(route, known, &mut report).await;
@@ -72,10 +73,7 @@ impl Registry {
                     covered.insert(route.id.to_string());
                 }
             }
-            if page.next.is_none() {
-                break;
-            }
-            request.after = page.next;
+            next = request.following(&page);
         }
         for kind in required {
             missing(kind, &covered, &mut report);

@@ -9,16 +9,16 @@ mod row;
 
 use std::sync::Arc;
 
-use identity::{Env, Scope, TenantId};
-use store::{Batch, DocKey};
+use identity::{Env, Precondition, Scope, TenantId};
+use store::{Batch, DocKey, Page, PageRequest, Versioned};
 
 pub use check::{CheckReport, RegistryProblem};
 pub use row::{BackendName, ResourceKind, Route, RouteId, RoutePlace, RouteRow, RouteTarget};
 
 use crate::{
-    Change, ControlError, Page, PageRequest, Precondition, Secrets, Versioned,
+    Change, ControlError, Secrets,
     fresh::Fresh,
-    records::{Core, encode, settle},
+    records::{Core, check, encode, settle},
     tenant::{StoredTenant, operators_only},
 };
 
@@ -201,7 +201,7 @@ impl Registry {
         let key = self.core.route_key(id);
         let read = self.core.get::<RouteRow>(&key).await?;
         let read = read.ok_or(ControlError::NotFound)?;
-        precondition.check(read.version)?;
+        check(precondition, read.version)?;
         let batch = Batch::new().expect_version(&key, read.version).delete(&key);
         let changed = vec![Change::Route(id.clone())];
         Ok(self.core.commit(batch, changed).await?.map(drop))

@@ -7,12 +7,12 @@ use actix_web::{
 };
 use identity::{
     Problem, Scope,
-    http::{Admitted, Json, Object, Query, Routes},
+    http::{Admitted, Json, Object, Query, Routes, precondition},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire::{PageQuery, control_of, created, found, id_in, listed, precondition, record};
+use super::wire::{PageQuery, control_of, created, found, id_in, listed, record};
 use crate::{Control, Mode, ModeId, Name};
 
 identity::action!(ReadModes, "control.mode.read", Viewer);

@@ -7,13 +7,13 @@ use actix_web::{
 };
 use identity::{
     Action, Problem, Scope,
-    http::{Admitted, Json, Object, Query, Routes},
+    http::{Admitted, Json, Object, Query, Routes, precondition},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use utoipa::ToSchema;
 
-use super::wire::{PageQuery, control_of, created, found, id_in, listed, precondition, record};
+use super::wire::{PageQuery, control_of, created, found, id_in, listed, record};
 use crate::{Apps, Control, Name, NamedKind, NamedRecord, NamedRecords, Projects, Surfaces};
 
 /// A kind of named record with its paths and actions.

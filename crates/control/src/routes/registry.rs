@@ -12,13 +12,13 @@ use actix_web::{
 };
 use identity::{
     Problem, Remarks, Scope,
-    http::{Admitted, Json, Object, Query, Routes, remarked},
+    http::{Admitted, Json, Object, Query, Routes, precondition, remarked},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::wire::{PageQuery, control_of, created, found, id_in, listed, precondition, record};
+use super::wire::{PageQuery, control_of, created, found, id_in, listed, record};
 use crate::{
     CheckReport, Control, ControlError, RegistryProblem, Route, RouteId, RoutePlace, RouteRow,
     RouteTarget,

@@ -7,12 +7,12 @@ use actix_web::{
 };
 use identity::{
     Problem, Remarks, Scope, TenantId,
-    http::{Admitted, Json, Object, Query, Routes, remarked},
+    http::{Admitted, Json, Object, Query, Routes, precondition, remarked},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire::{PageQuery, control_of, created, found, id_in, listed, precondition, record};
+use super::wire::{PageQuery, control_of, created, found, id_in, listed, record};
 use crate::{Control, ControlError, Email, ModeId, Tenant, TenantChange, TenantState};
 
 identity::action!(ListTenants, "control.tenant.list", Admin, System);

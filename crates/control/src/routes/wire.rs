@@ -10,12 +10,12 @@ use actix_web::{
     },
     web::Data,
 };
-use identity::{Code, Problem};
+use identity::{Code, Problem, http::etag};
 use serde::{Deserialize, Serialize};
-use store::Version;
+use store::{Page, PageRequest, Version};
 use utoipa::ToSchema;
 
-use crate::{Control, ControlError, Page, PageRequest, Precondition};
+use crate::{Control, ControlError};
 
 /// The query of a list.
 #[derive(Debug, Deserialize)]
@@ -28,8 +28,7 @@ impl TryFrom<PageQuery> for PageRequest {
     type Error = Problem;
 
     fn try_from(query: PageQuery) -> Result<Self, Problem> {
-        let cursor = query.after.map(|after| after.parse()).transpose();
-        let request = cursor.and_then(|cursor| Self::new(cursor, query.limit));
+        let request = Self::parse(query.after.as_deref(), query.limit);
         request.map_err(|error| Problem::new(Code::QueryInvalid, error.to_string()))
     }
 }
@@ -52,7 +51,7 @@ pub(super) fn listed<T, V: Serialize + From<T>>(page: Page<T>) -> HttpResponse {
 /// Answers with a record in a state, which the client can name in `If-Match`.
 pub(super) fn record<V: Serialize>(status: StatusCode, version: Version, view: &V) -> HttpResponse {
     HttpResponseBuilder::new(status)
-        .insert_header((header::ETAG, format!("\"{:x}\"", version.0)))
+        .insert_header(etag(version.0))
         .json(view)
 }
 
@@ -68,29 +67,6 @@ pub(super) fn created<V: Serialize>(
         response.headers_mut().insert(header::LOCATION, place);
     }
     response
-}
-
-/// The states that the client wants to change (RFC 9110, section 13.1.1).
-///
-/// What is no strong tag of ours matches no state.
-pub(super) fn precondition(req: &HttpRequest) -> Precondition {
-    let mut values = req.headers().get_all(header::IF_MATCH).peekable();
-    if values.peek().is_none() {
-        return Precondition::Any;
-    }
-    let mut versions = Vec::new();
-    for tag in values.flat_map(|value| value.to_str().unwrap_or_default().split(',')) {
-        match tag.trim() {
-            "*" => return Precondition::Any,
-            tag => versions.extend(version_of(tag)),
-        }
-    }
-    Precondition::OneOf(versions)
-}
-
-fn version_of(tag: &str) -> Option<Version> {
-    let hex = tag.strip_prefix('"')?.strip_suffix('"')?;
-    u64::from_str_radix(hex, 16).ok().map(Version)
 }
 
 /// The control plane, for those who run before the handler's arguments.
@@ -111,33 +87,4 @@ pub(super) fn id_in<T: std::str::FromStr>(req: &HttpRequest, part: &str) -> Resu
 /// What was found, or 404.
 pub(super) fn found<T>(found: Result<Option<T>, ControlError>) -> Result<T, Problem> {
     found?.ok_or_else(Problem::not_found)
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::test::TestRequest;
-
-    use super::*;
-
-    fn parsed(values: &[&str]) -> Precondition {
-        let request = values
-            .iter()
-            .fold(TestRequest::default(), |request, value| {
-                request.append_header((header::IF_MATCH, *value))
-            });
-        precondition(&request.to_http_request())
-    }
-
-    #[test]
-    fn if_match_names_states_and_weak_tags_match_none() {
-        assert_eq!(parsed(&[]), Precondition::Any);
-        assert_eq!(parsed(&["*"]), Precondition::Any);
-        assert_eq!(
-            parsed(&["\"a\", \"10\"", "\"b\""]),
-            Precondition::OneOf(vec![Version(10), Version(16), Version(11)])
-        );
-        for none in ["W/\"a\"", "a", "\"xyz\"", ""] {
-            assert_eq!(parsed(&[none]), Precondition::OneOf(vec![]), "{none:?}");
-        }
-    }
 }

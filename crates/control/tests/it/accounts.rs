@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use identity::Role;
-use tenantry_control::{ControlError, PageRequest, Precondition, Rate};
+use identity::{Precondition, Role};
+use store::PageRequest;
+use tenantry_control::{ControlError, Rate};
 
 use crate::world::{PASSWORD, World};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use identity::{Refusal, Role};
-use tenantry_control::{Change, FRESH_MAX, Precondition};
+use identity::{Precondition, Refusal, Role};
+use tenantry_control::{Change, FRESH_MAX};
 
 use crate::world::{Look, World};
 

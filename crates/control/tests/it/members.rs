@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use identity::{Refusal, Role, UserId};
-use tenantry_control::{
-    ControlError, INVITATION_LIFE, Invitee, MemberRef, PageRequest, Precondition,
-};
+use identity::{Precondition, Refusal, Role, UserId};
+use store::PageRequest;
+use tenantry_control::{ControlError, INVITATION_LIFE, Invitee, MemberRef};
 
 use crate::world::{Caller, Look, World};
 
@@ -341,7 +340,7 @@ async fn a_stale_precondition_changes_nothing() {
     let members = world.control.members();
     let id = bob.member_ref();
     let read = members.find(&scope, &id).await.unwrap().unwrap();
-    let fresh = Precondition::OneOf(vec![read.version]);
+    let fresh = Precondition::OneOf(vec![read.version.0]);
     members
         .set_role(&scope, &id, Role::Member, &fresh)
         .await

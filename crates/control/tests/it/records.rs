@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tenantry_control::{ControlError, Cursor, NamedKind, NamedRecords, PageRequest, Precondition};
+use identity::Precondition;
+use store::{PageCursor, PageRequest};
+use tenantry_control::{ControlError, NamedKind, NamedRecords};
 
 use crate::world::{Caller, World};
 
@@ -14,7 +16,7 @@ async fn walk<K: NamedKind>(
     limit: usize,
 ) -> (Vec<String>, Vec<usize>) {
     let scope = world.scope(caller).await;
-    let (mut ids, mut sizes, mut after) = (Vec::new(), Vec::new(), None::<Cursor>);
+    let (mut ids, mut sizes, mut after) = (Vec::new(), Vec::new(), None::<PageCursor>);
     loop {
         let request = PageRequest::new(after, Some(limit)).unwrap();
         let page = records.list(&scope, &request).await.unwrap();
@@ -73,7 +75,7 @@ async fn records_are_renamed_and_deleted_in_a_known_state() {
     let scope = world.scope(&ada).await;
     let apps = world.control.apps();
     let made = apps.create(&scope, "First".parse().unwrap()).await.unwrap();
-    let (id, first) = (made.value.id, Precondition::OneOf(vec![made.version]));
+    let (id, first) = (made.value.id, Precondition::OneOf(vec![made.version.0]));
     let renamed = apps
         .rename(&scope, &id, &"Second".parse().unwrap(), &first)
         .await
@@ -90,7 +92,7 @@ async fn records_are_renamed_and_deleted_in_a_known_state() {
     );
     let read = apps.find(&scope, &id).await.unwrap().unwrap();
     assert_eq!(read, renamed);
-    apps.delete(&scope, &id, &Precondition::OneOf(vec![read.version]))
+    apps.delete(&scope, &id, &Precondition::OneOf(vec![read.version.0]))
         .await
         .unwrap();
     assert_eq!(apps.find(&scope, &id).await.unwrap(), None);

@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use identity::{Env, TenantId};
+use identity::{Env, Precondition, TenantId};
 use proptest::prelude::*;
 use serde_json::Map;
-use tenantry_control::{
-    ControlError, PageRequest, Precondition, ResourceKind, RoutePlace, RouteRow, RouteTarget,
-};
+use store::PageRequest;
+use tenantry_control::{ControlError, ResourceKind, RoutePlace, RouteRow, RouteTarget};
 
 use crate::world::World;
 
@@ -121,7 +120,7 @@ async fn a_changed_row_counts_at_once() {
             .unwrap()
     );
     let id = made.value.id;
-    let first = Precondition::OneOf(vec![made.version]);
+    let first = Precondition::OneOf(vec![made.version.0]);
     registry
         .replace(&scope, &id, &target("two"), &first)
         .await

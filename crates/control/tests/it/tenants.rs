@@ -1,9 +1,8 @@
 //! What operators do: tenants and modes.
 
-use identity::{Refusal, Role};
-use tenantry_control::{
-    ControlError, Mode, ModeId, PageRequest, Precondition, TenantChange, TenantState,
-};
+use identity::{Precondition, Refusal, Role};
+use store::PageRequest;
+use tenantry_control::{ControlError, Mode, ModeId, TenantChange, TenantState};
 
 use crate::world::{Caller, Look, World};
 

@@ -88,6 +88,70 @@ impl<A: Action, B: Body, O: Object> Gate for Admitted<A, B, O> {
     }
 }
 
+/// Something that is asked after the body was read and before the handler runs: the gate
+/// chain, say. It refuses with a problem, or becomes the handler's proof that it passed.
+pub trait Check: Sized + 'static {
+    /// What the manifest calls routes that ask it.
+    const NAME: &'static str;
+    /// What the caller does.
+    type Action: Action;
+    /// What is sent.
+    type Body: Body;
+    /// What the request is about.
+    type Object: Object;
+
+    /// Asks.
+    fn check(
+        scope: &Scope,
+        object: &Self::Object,
+        body: Self::Body,
+        req: &HttpRequest,
+    ) -> impl Future<Output = Result<Self, Problem>>;
+}
+
+/// A caller who was [`Admitted`] and whose request passed the check `C`, which took the body.
+///
+/// Made by the guard alone: the private field keeps others from writing one.
+#[non_exhaustive]
+pub struct Checked<C: Check> {
+    /// Who acts, and where.
+    pub scope: Scope,
+    /// What the request is about.
+    pub object: C::Object,
+    /// The proof.
+    pub passed: C,
+}
+
+impl<C: Check> Gate for Checked<C> {
+    const OUTCOME_ONLY: bool = C::Action::OUTCOME_ONLY;
+    const CHECK: Option<&'static str> = Some(C::NAME);
+
+    fn access() -> Access {
+        Admitted::<C::Action, C::Body, C::Object>::access()
+    }
+
+    async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Box<Stopped>> {
+        let admitted = Admitted::<C::Action, C::Body, C::Object>::enter(req, payload).await?;
+        let Admitted {
+            scope,
+            object,
+            body,
+            ..
+        } = admitted;
+        let passed = C::check(&scope, &object, body, req).await;
+        let passed = passed.map_err(Stopped::at(|| Caller::Member(scope.member())))?;
+        Ok(Self {
+            scope,
+            object,
+            passed,
+        })
+    }
+
+    fn caller(&self) -> Caller {
+        Caller::Member(self.scope.member())
+    }
+}
+
 /// A caller known by token, on routes about their own account; no tenant is selected.
 #[non_exhaustive]
 pub struct SignedIn<A, B = ()> {

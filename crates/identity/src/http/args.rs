@@ -4,7 +4,7 @@ use std::future::Future;
 
 use actix_web::{HttpRequest, dev::Payload, web};
 
-use super::{Access, Admitted, Body, Object, Public, PublicReason, SignedIn};
+use super::{Access, Admitted, Body, Check, Checked, Object, Public, PublicReason, SignedIn};
 use crate::{AccountAction, Action, Caller, Problem};
 
 mod sealed {
@@ -12,6 +12,7 @@ mod sealed {
 }
 
 impl<A: Action, B: Body, O: Object> sealed::Sealed for Admitted<A, B, O> {}
+impl<C: Check> sealed::Sealed for Checked<C> {}
 impl<A: AccountAction, B: Body> sealed::Sealed for SignedIn<A, B> {}
 impl<R: PublicReason, B: Body> sealed::Sealed for Public<R, B> {}
 
@@ -31,7 +32,7 @@ impl Stopped {
     }
 }
 
-/// What a handler begins with: [`Admitted`], [`SignedIn`] or [`Public`]. Sealed.
+/// What a handler begins with: [`Admitted`], [`Checked`], [`SignedIn`] or [`Public`]. Sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no gate, so a handler cannot begin with it",
     note = "begin with `Admitted<A>`, `SignedIn` or `Public<R>` from `identity::http`"
@@ -39,6 +40,8 @@ impl Stopped {
 pub trait Gate: sealed::Sealed + Sized + 'static {
     /// Whether one event after the deed is its whole record.
     const OUTCOME_ONLY: bool;
+    /// What is asked beside the guard, by its name in the manifest.
+    const CHECK: Option<&'static str> = None;
     /// What the manifest says of routes that begin so.
     fn access() -> Access;
     /// Admits the request, or refuses it.

@@ -55,6 +55,30 @@ impl<T: DeserializeOwned + 'static> Body for Json<T> {
     }
 }
 
+/// A [`Json`] body, and the bytes that it was read from: for who signs or hashes what was sent.
+#[derive(Debug, Clone)]
+pub struct JsonAsSent<T> {
+    /// The body.
+    pub value: T,
+    /// Its bytes; `{}` when there were none.
+    pub bytes: Bytes,
+}
+
+impl<T: DeserializeOwned + 'static> Body for JsonAsSent<T> {
+    async fn read(
+        req: &HttpRequest,
+        payload: &mut Payload,
+        context: Option<&RequestContext>,
+    ) -> Result<Self, Problem> {
+        let mut bytes = collect(req, payload).await?;
+        if bytes.is_empty() {
+            bytes = Bytes::from_static(b"{}");
+        }
+        let value = parse(&bytes, context)?;
+        Ok(Self { value, bytes })
+    }
+}
+
 async fn collect(req: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Problem> {
     let announced = req
         .headers()

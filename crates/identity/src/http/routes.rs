@@ -10,7 +10,7 @@ use actix_web::{
 use tokio::sync::Semaphore;
 
 use super::{
-    Admitted, Args, Body, Gate, Object, Public, PublicReason, SignedIn,
+    Admitted, Args, Body, Check, Checked, Gate, Object, Public, PublicReason, SignedIn,
     serve::{MUTATIONS_MAX, Run, look, mutate},
 };
 use crate::{AccountAction, Action, Realm, Recording, Role};
@@ -85,6 +85,8 @@ pub struct ManifestEntry {
     pub access: Access,
     /// What is recorded of it.
     pub record: RecordRule,
+    /// What is asked beside the guard, such as `gates`, before its handler runs.
+    pub check: Option<&'static str>,
 }
 
 impl ManifestEntry {
@@ -151,6 +153,7 @@ pub struct Routes {
 /// Gates that select a tenant.
 pub trait TenantGate: super::Gate {}
 impl<A: Action, B: Body, O: Object> TenantGate for Admitted<A, B, O> {}
+impl<C: Check> TenantGate for Checked<C> {}
 /// Gates that know the caller alone.
 pub trait AccountGate: super::Gate {}
 impl<A: AccountAction, B: Body> AccountGate for SignedIn<A, B> {}
@@ -165,7 +168,8 @@ impl Routes {
         Self::default()
     }
 
-    /// Mounts a route of a tenant; the handler's first argument is [`Admitted`].
+    /// Mounts a route of a tenant; the handler's first argument is [`Admitted`]
+    /// or [`Checked`].
     pub fn tenant<F, A>(&mut self, method: Method, path: &'static str, handler: F)
     where
         F: Handler<A> + Send + Sync,
@@ -207,6 +211,7 @@ impl Routes {
         let entry = ManifestEntry {
             record: RecordRule::of::<A::Gate>(&method),
             access: A::Gate::access(),
+            check: A::Gate::CHECK,
             method: method.clone(),
             path,
         };

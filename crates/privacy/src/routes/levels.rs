@@ -3,11 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use identity::{
     Problem,
-    http::{Admitted, Json},
+    http::{Admitted, Json, precondition},
 };
 
 use super::{
-    SetSystem, SetTenant, WithdrawSystem, WithdrawTenant, precondition,
+    SetSystem, SetTenant, WithdrawSystem, WithdrawTenant,
     view::{self, LevelView, TrainPrefBody},
 };
 use crate::TrainPrefs;

@@ -5,21 +5,14 @@ pub(crate) mod users;
 mod view;
 pub(crate) mod well_known;
 
-use actix_web::{
-    HttpRequest,
-    http::{
-        Method,
-        header::{EntityTag, Header, IF_MATCH, IfMatch},
-    },
-    web::Data,
-};
+use actix_web::{HttpRequest, http::Method, web::Data};
 use identity::{
     Problem,
     http::{Routes, ids_of},
 };
 use utoipa::OpenApi;
 
-use crate::{Precondition, TrainPrefs};
+use crate::TrainPrefs;
 
 identity::action!(ReadTrainPrefs, "privacy.train_prefs.read", Viewer);
 identity::action!(SetTenant, "privacy.train_prefs.set_tenant", Admin);
@@ -82,55 +75,8 @@ pub fn gpc(req: &HttpRequest) -> bool {
     ids_of(req).gpc
 }
 
-/// The states that the client wants to change (RFC 9110, section 13.1.1).
-///
-/// What is no strong tag of ours matches no state.
-fn precondition(req: &HttpRequest) -> Precondition {
-    if !req.headers().contains_key(IF_MATCH) {
-        return Precondition::Any;
-    }
-    let version = |tag: &EntityTag| {
-        let strong = !tag.weak;
-        strong.then(|| tag.tag().parse().ok()).flatten()
-    };
-    match IfMatch::parse(req) {
-        Ok(IfMatch::Any) => Precondition::Said,
-        Ok(IfMatch::Items(tags)) => Precondition::OneOf(tags.iter().filter_map(version).collect()),
-        Err(_) => Precondition::OneOf(Vec::new()),
-    }
-}
-
 /// The preferences, for those who run before the handler's arguments.
 fn prefs_of(req: &HttpRequest) -> Result<&Data<TrainPrefs>, Problem> {
     req.app_data::<Data<TrainPrefs>>()
         .ok_or_else(|| Problem::unavailable(&"no training preferences are mounted"))
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::test::TestRequest;
-
-    use super::*;
-
-    fn parsed(values: &[&str]) -> Precondition {
-        let request = values
-            .iter()
-            .fold(TestRequest::default(), |request, value| {
-                request.append_header((IF_MATCH, *value))
-            });
-        precondition(&request.to_http_request())
-    }
-
-    #[test]
-    fn if_match_names_versions_and_weak_tags_match_none() {
-        assert_eq!(parsed(&[]), Precondition::Any);
-        assert_eq!(parsed(&["*"]), Precondition::Said);
-        assert_eq!(
-            parsed(&["\"1\", \"20\"", "\"3\""]),
-            Precondition::OneOf(vec![1, 20, 3])
-        );
-        for none in ["W/\"1\"", "1", "\"x\"", "\"-1\"", ""] {
-            assert_eq!(parsed(&[none]), Precondition::OneOf(vec![]), "{none:?}");
-        }
-    }
 }

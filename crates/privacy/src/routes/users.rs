@@ -3,11 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use identity::{
     Problem, Scope,
-    http::{Admitted, Json, Object},
+    http::{Admitted, Json, Object, precondition},
 };
 
 use super::{
-    ReadTrainPrefs, SetUser, WithdrawUser, gpc, precondition, prefs_of,
+    ReadTrainPrefs, SetUser, WithdrawUser, gpc, prefs_of,
     view::{self, EffectiveView, LevelView, TrainPrefBody},
 };
 use crate::{Subject, TrainPrefs, prefs::may_speak_of};

@@ -1,10 +1,10 @@
 //! Preferences as JSON.
 
-use actix_web::{
-    HttpResponse,
-    http::header::{ETag, EntityTag},
+use actix_web::HttpResponse;
+use identity::{
+    Remarks, UserId,
+    http::{etag, remarked},
 };
-use identity::{Remarks, UserId, http::remarked};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -90,9 +90,8 @@ pub(super) fn effective(user: &UserId, levels: &Levels, gpc: bool) -> HttpRespon
 /// Answers with a level in a state, which the client can name in `If-Match`;
 /// the record says what was `asked` for, whatever the level then says.
 pub(super) fn changed(asked: Training, level: Preference) -> HttpResponse {
-    let tag = EntityTag::new_strong(level.version.to_string());
     let response = HttpResponse::Ok()
-        .insert_header(ETag(tag))
+        .insert_header(etag(level.version))
         .json(LevelView::of(Some(level)));
     let remarks = Remarks::default().with("training", asked);
     remarked(response, remarks.with("version", level.version))

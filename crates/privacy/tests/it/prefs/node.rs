@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use identity::{Env, Recording, Role, Scope, SystemAuthority, UserId};
+use identity::{Env, Precondition, Recording, Role, Scope, SystemAuthority, UserId};
 use store::{Batch, DocKey, Documents, Partition};
 use tenantry_privacy::{
-    Effective, Precondition, Preference, PrivacyError, Source, TrainPrefs, TrainPrefsDeps, Training,
+    Effective, Preference, PrivacyError, Source, TrainPrefs, TrainPrefsDeps, Training,
 };
 use testkit::{Faulty, MemoryDocuments, MemoryRecorder, World};
 

@@ -9,11 +9,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use identity::{Role, Scope};
+use identity::{Precondition, Role, Scope};
 use store::{
     Batch, CommitError, DocKey, Document, Documents, Listing, Partition, StoreError, Version,
 };
-use tenantry_privacy::{FRESH_MAX, Precondition, Source, TrainPrefs, Training};
+use tenantry_privacy::{FRESH_MAX, Source, TrainPrefs, Training};
 use testkit::MemoryDocuments;
 use tokio::sync::{Mutex, Notify};
 

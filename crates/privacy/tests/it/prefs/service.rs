@@ -3,11 +3,11 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use identity::{Env, Role};
+use identity::{Env, Precondition, Role};
 use store::{
     Batch, CommitError, DocKey, Document, Documents, Listing, Partition, StoreError, Version,
 };
-use tenantry_privacy::{Precondition, PrivacyError, Source, Training};
+use tenantry_privacy::{PrivacyError, Source, Training};
 
 use super::node::{Allow, Damage, Deny, Node, id, over, told};
 
@@ -195,7 +195,7 @@ async fn a_stale_precondition_changes_nothing() {
         node.prefs.set_tenant(&admin, training, &precondition).await
     };
     let stale = Err(PrivacyError::Stale);
-    assert_eq!(set(Allow, Precondition::Said).await, stale);
+    assert_eq!(set(Allow, Precondition::Exists).await, stale);
     assert_eq!(set(Allow, only(1)).await, stale);
     assert_eq!(set(Allow, only(0)).await.unwrap().version, 1);
     assert_eq!(set(Deny, only(0)).await, stale);
@@ -206,7 +206,7 @@ async fn a_stale_precondition_changes_nothing() {
     assert_eq!(levels.tenant.unwrap().said.unwrap().training, Allow);
     let several = Precondition::OneOf(vec![9, 1]);
     assert_eq!(set(Deny, several).await.unwrap().version, 2);
-    assert_eq!(set(Allow, Precondition::Said).await.unwrap().version, 3);
+    assert_eq!(set(Allow, Precondition::Exists).await.unwrap().version, 3);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The table of the crate's documentation, row by row, over every state of every level.
 
-use identity::Role;
-use tenantry_privacy::{Precondition, Source, Training};
+use identity::{Precondition, Role};
+use tenantry_privacy::{Source, Training};
 
 use super::node::{Allow, Damage, Deny, Node, told};
 
