@@ -239,15 +239,27 @@ pub(crate) struct Rendered {
     pub(crate) envelope: Bytes,
 }
 
+/// What the bodies of a log are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bodies {
+    /// Envelopes that lack their `id`.
+    Envelopes,
+    /// JSON on one line, told as it is.
+    Whole,
+}
+
 /// Renders an event, once for all who will get it.
-pub(crate) fn render(event: &StoredEvent) -> Rendered {
+pub(crate) fn render(event: &StoredEvent, bodies: Bodies) -> Rendered {
     let mut out = BytesMut::with_capacity(event.body.len() + 96);
     put(
         &mut out,
         format_args!("id: {}\nevent: message\ndata: ", event.cursor),
     );
     let start = out.len();
-    WithId(event.cursor, &event.body).write(&mut out);
+    match bodies {
+        Bodies::Envelopes => WithId(event.cursor, &event.body).write(&mut out),
+        Bodies::Whole => out.put_slice(&event.body),
+    }
     let end = out.len();
     out.put_slice(b"\n\n");
     let sse = out.freeze();
@@ -321,7 +333,8 @@ mod tests {
             seq: 7,
         };
         let body = Bytes::from_static(br#"{"type":"chat.message","data":1}"#);
-        let rendered = render(&StoredEvent { cursor, body });
+        let event = StoredEvent { cursor, body };
+        let rendered = render(&event, Bodies::Envelopes);
         assert_eq!(
             rendered.sse,
             "id: 3f-7\nevent: message\ndata: {\"id\":\"3f-7\",\"type\":\"chat.message\",\"data\":1}\n\n"
@@ -329,6 +342,13 @@ mod tests {
         assert_eq!(
             rendered.envelope,
             r#"{"id":"3f-7","type":"chat.message","data":1}"#
+        );
+        let whole = render(&event, Bodies::Whole);
+        assert_eq!(whole.envelope, event.body);
+        assert!(
+            whole
+                .sse
+                .starts_with(b"id: 3f-7\nevent: message\ndata: {\"type\"")
         );
     }
 }

@@ -13,6 +13,8 @@
 //! that, and `h1_allow_half_closed(false)`, so that a client that is gone is
 //! noticed before the next heartbeat.
 //!
+//! What is kept in another log is followed over SSE in the same way: see `Rail`.
+//!
 //! With the feature `http` (on by default) `routes` mounts everything on
 //! actix-web; without it the registry, publishing and tickets remain.
 //!
@@ -40,6 +42,8 @@ mod meters;
 mod openapi;
 mod presence;
 mod publish;
+#[cfg(feature = "http")]
+mod rail;
 mod record;
 mod registry;
 #[cfg(feature = "http")]
@@ -62,8 +66,10 @@ pub use error::{Exhausted, RealtimeError};
 #[cfg(feature = "http")]
 pub use openapi::openapi;
 pub use presence::STATE_BYTES_MAX;
+#[cfg(feature = "http")]
+pub use rail::Rail;
 pub use registry::{CHAT, NewThread, Registry, RouteKey, TITLE_BYTES_MAX, Thread};
 #[cfg(feature = "http")]
-pub use routes::routes;
+pub use routes::{routes, streams::SseQuery};
 pub use service::{Realtime, RealtimeDeps};
 pub use tickets::{TICKET_LIFE, Tickets};

@@ -1,8 +1,10 @@
 //! What is counted. No label names a tenant: their number has no bound.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use crate::registry::CHAT;
 
 /// How a stream reaches its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,15 +35,15 @@ pub(crate) struct TransportMeters {
 }
 
 impl TransportMeters {
-    fn new(transport: Transport) -> Self {
-        let labels = [("rail", "chat"), ("transport", transport.as_str())];
-        Self {
+    pub(crate) fn new(rail: &'static str, transport: Transport) -> Arc<Self> {
+        let labels = [("rail", rail), ("transport", transport.as_str())];
+        Arc::new(Self {
             connections: gauge!("tenantry_realtime_connections", &labels),
             deliveries: counter!("tenantry_realtime_deliveries_total", &labels),
             bytes: counter!("tenantry_realtime_delivered_bytes_total", &labels),
             cuts: counter!("tenantry_realtime_slow_consumer_cuts_total", &labels),
             gaps: counter!("tenantry_realtime_gaps_total", &labels),
-        }
+        })
     }
 
     /// One event went out.
@@ -53,21 +55,21 @@ impl TransportMeters {
 
 /// Handles of all figures, looked up once.
 pub(crate) struct Meters {
-    sse: TransportMeters,
-    ws: TransportMeters,
+    sse: Arc<TransportMeters>,
+    ws: Arc<TransportMeters>,
     publish_seconds: Histogram,
 }
 
 impl Meters {
     pub(crate) fn new() -> Self {
         Self {
-            sse: TransportMeters::new(Transport::Sse),
-            ws: TransportMeters::new(Transport::Ws),
-            publish_seconds: histogram!("tenantry_realtime_publish_seconds", "rail" => "chat"),
+            sse: TransportMeters::new(CHAT, Transport::Sse),
+            ws: TransportMeters::new(CHAT, Transport::Ws),
+            publish_seconds: histogram!("tenantry_realtime_publish_seconds", "rail" => CHAT),
         }
     }
 
-    pub(crate) fn of(&self, transport: Transport) -> &TransportMeters {
+    pub(crate) fn of(&self, transport: Transport) -> &Arc<TransportMeters> {
         match transport {
             Transport::Sse => &self.sse,
             Transport::Ws => &self.ws,

@@ -7,14 +7,16 @@
 use std::sync::Arc;
 
 use identity::{
-    Action, Conclusion, Deed, Outcome, Problem, Recorded, Recording, Refusal, Remarks, Scope,
+    Action, Conclusion, Deed, Outcome, Problem, Recorded, Recording, Refusal, Remarks, Role, Scope,
     ThreadId,
 };
 use store::Appended;
 
 use crate::{
-    OpenStream, PostMessage, Realtime, RealtimeError, RouteKey, limits::Connection,
-    meters::Transport, watch::End,
+    OpenStream, PostMessage, Realtime, RealtimeError, RouteKey,
+    limits::Connection,
+    meters::{Transport, TransportMeters},
+    watch::End,
 };
 
 /// The action of a stream's end.
@@ -43,6 +45,8 @@ pub(crate) enum Reason {
     Protocol,
     /// The client did not heed a rate.
     Throttled,
+    /// The log did not go on where it was, so that the client must resume.
+    Restarted,
     /// The log could not be read.
     Failed,
 }
@@ -59,6 +63,7 @@ impl Reason {
             Self::Silent => "silent",
             Self::Protocol => "protocol",
             Self::Throttled => "throttled",
+            Self::Restarted => "restarted",
             Self::Failed => "failed",
         }
     }
@@ -97,35 +102,55 @@ const fn done(remarks: &Remarks) -> Conclusion<'_> {
     }
 }
 
+/// A stream to open: who may follow it, and how that is recorded and counted.
+pub(crate) struct Followed {
+    pub(crate) opens: &'static str,
+    pub(crate) closes: &'static str,
+    pub(crate) role: Role,
+    /// A path of ids.
+    pub(crate) target: String,
+    pub(crate) meters: Arc<TransportMeters>,
+}
+
+impl Followed {
+    /// The stream of a thread.
+    pub(crate) fn thread(realtime: &Realtime, route: &RouteKey, transport: Transport) -> Self {
+        Self {
+            opens: OpenStream::NAME,
+            closes: CLOSE_STREAM,
+            role: OpenStream::ROLE,
+            target: place(transport, route.thread()),
+            meters: Arc::clone(realtime.meters.of(transport)),
+        }
+    }
+}
+
 /// A stream that opened, until its closing is recorded.
 pub(crate) struct Opened {
     recording: Recording,
-    transport: Transport,
-    thread: ThreadId,
+    followed: Followed,
     reason: Option<Reason>,
     connection: Connection,
 }
 
 impl Opened {
-    pub(crate) fn new(
-        recording: Recording,
-        route: &RouteKey,
-        transport: Transport,
-        connection: Connection,
-    ) -> Self {
+    pub(crate) fn new(recording: Recording, followed: Followed, connection: Connection) -> Self {
         Self {
             recording,
-            transport,
-            thread: route.thread().clone(),
+            followed,
             reason: None,
             connection,
         }
     }
 
+    pub(crate) fn followed(&self) -> &Followed {
+        &self.followed
+    }
+
     /// Records the opening; `None` where nothing is recorded.
     pub(crate) async fn open(&self, scope: &Scope) -> Option<Recorded> {
-        let target = place(self.transport, &self.thread);
-        let deed = deed(scope, OpenStream::NAME, "GET", &target);
+        let Followed { opens, target, .. } = &self.followed;
+        let deed = deed(scope, opens, "GET", target);
         let remarks = Remarks::default();
         let recorded = self.recording.note(&deed, done(&remarks)).await;
         warned(&deed, recorded)
@@ -152,8 +177,8 @@ impl Opened {
     }
 
     async fn closed(self, scope: Arc<Scope>) {
-        let target = place(self.transport, &self.thread);
-        let deed = deed(&scope, CLOSE_STREAM, "GET", &target);
+        let Followed { closes, target, .. } = &self.followed;
+        let deed = deed(&scope, closes, "GET", target);
         let reason = self.reason.unwrap_or(Reason::Client);
         let remarks = Remarks::default().with("reason", reason.as_str());
         let recorded = self.recording.note(&deed, done(&remarks)).await;

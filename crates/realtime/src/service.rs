@@ -10,15 +10,16 @@ use std::{
 
 use identity::{Clock, Entropy, Guard, Recorded, Recording, Scope};
 use parking_lot::Mutex;
-use store::{Appended, Bounds, Cursor, Documents, EventLog, Read, Throttle};
+use store::{Appended, Bounds, Cursor, Documents, EventLog, Read, StoreError, Throttle};
 
 use crate::{
-    Message, RealtimeConfig, RealtimeError, Registry, RouteKey, Tickets,
+    Message, RealtimeConfig, RealtimeError, Registry, RingLimits, RouteKey, Tickets,
+    envelope::Bodies,
     hub::{From, Hub, Subscription},
     limits::{Connection, Limits},
     meters::{Meters, Transport},
     publish::Publisher,
-    record::Opened,
+    record::{Followed, Opened},
     watch::Watch,
 };
 
@@ -56,6 +57,8 @@ pub struct Realtime {
     pub(crate) publisher: Publisher,
     log: Arc<dyn EventLog>,
     hub: Arc<Hub>,
+    /// The hubs of the rails beside the threads'.
+    rails: Mutex<Vec<Arc<Hub>>>,
     limits: Arc<Limits>,
     draining: AtomicBool,
     spread: Mutex<Duration>,
@@ -102,7 +105,13 @@ impl Realtime {
         );
         Arc::new(Self {
             registry: Registry::new(documents, clock, entropy.clone()),
-            hub: Arc::new(Hub::new(log.clone(), config.ring, config.timings.clone())),
+            hub: Arc::new(Hub::new(
+                log.clone(),
+                Bodies::Envelopes,
+                config.ring,
+                config.timings.clone(),
+            )),
+            rails: Mutex::default(),
             tickets,
             guard,
             entropy,
@@ -183,11 +192,22 @@ impl Realtime {
         from: From,
         transport: Transport,
     ) -> Result<OpenedStream, RealtimeError> {
+        let followed = Followed::thread(self, route, transport);
+        let subscribe = self.hub.subscribe(route.stream(), from, transport);
+        self.open_with(scope, followed, subscribe).await
+    }
+
+    /// See [`Realtime::open`]; `subscribe` begins when there is a place for the stream.
+    pub(crate) async fn open_with(
+        self: &Arc<Self>,
+        scope: Scope,
+        followed: Followed,
+        subscribe: impl Future<Output = Result<Subscription, StoreError>>,
+    ) -> Result<OpenedStream, RealtimeError> {
         let connection = self.connect(&scope)?;
-        let subscription = self.hub.subscribe(route.stream(), from, transport).await?;
-        let recording = self.recording.clone();
-        let opened = Opened::new(recording, route, transport, connection);
-        let watch = Watch::new(self.clone(), scope, opened, transport);
+        let subscription = subscribe.await?;
+        let opened = Opened::new(self.recording.clone(), followed, connection);
+        let watch = Watch::new(self.clone(), scope, opened);
         let recorded = watch.record_opening().await;
         Ok(OpenedStream {
             watch,
@@ -212,7 +232,21 @@ impl Realtime {
     /// Streams of the log that are followed now.
     #[must_use]
     pub fn topics(&self) -> usize {
-        self.hub.topics()
+        self.hubs().iter().map(|hub| hub.topics()).sum()
+    }
+
+    fn hubs(&self) -> Vec<Arc<Hub>> {
+        let mut hubs = self.rails.lock().clone();
+        hubs.push(Arc::clone(&self.hub));
+        hubs
+    }
+
+    /// A hub over another log, whose followers are told of a drain as all others are.
+    pub(crate) fn hub_over(&self, log: Arc<dyn EventLog>, ring: RingLimits) -> Arc<Hub> {
+        let timings = self.config.timings.clone();
+        let hub = Arc::new(Hub::new(log, Bodies::Whole, ring, timings));
+        self.rails.lock().push(Arc::clone(&hub));
+        hub
     }
 
     /// Whether the service is stopping.
@@ -232,7 +266,9 @@ impl Realtime {
         *self.spread.lock() = spread;
         self.draining.store(true, Ordering::SeqCst);
         let closed = async {
-            self.hub.wake_all().await;
+            for hub in self.hubs() {
+                hub.wake_all().await;
+            }
             self.limits.all_closed().await;
         };
         let _ = tokio::time::timeout(deadline, closed).await;

@@ -22,7 +22,6 @@ use identity::http::record_header;
 
 use crate::{
     hub::{Delivery, Subscription},
-    meters::Transport,
     record::Reason,
     service::OpenedStream,
     watch::{End, Tick, Watch},
@@ -96,7 +95,7 @@ impl SseBody {
     }
 
     fn deliver(&mut self, delivery: Delivery) -> Option<Bytes> {
-        let meters = self.watch.realtime.meters.of(Transport::Sse);
+        let meters = &self.watch.meters;
         match delivery {
             Delivery::Event(block) => {
                 meters.delivered(block.len());
@@ -111,6 +110,10 @@ impl SseBody {
             Delivery::Cut => {
                 meters.cuts.increment(1);
                 self.watch.ends(Reason::Slow);
+                None
+            }
+            Delivery::Ended => {
+                self.watch.ends(Reason::Restarted);
                 None
             }
             Delivery::Failed(error) => {

@@ -12,14 +12,13 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use identity::{Action, Recorded, Refusal, Scope};
+use identity::{Recorded, Refusal, Role, Scope};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
     Realtime,
-    actions::OpenStream,
-    meters::Transport,
-    record::{Opened, Reason},
+    meters::TransportMeters,
+    record::{Followed, Opened, Reason},
 };
 
 /// How long a stream may go on while the directory cannot be asked.
@@ -52,7 +51,8 @@ pub(crate) enum End {
 pub(crate) struct Watch {
     pub(crate) realtime: Arc<Realtime>,
     pub(crate) scope: Arc<Scope>,
-    transport: Transport,
+    pub(crate) meters: Arc<TransportMeters>,
+    role: Role,
     timer: Pin<Box<Sleep>>,
     heartbeat_at: Instant,
     recheck_at: Instant,
@@ -65,11 +65,7 @@ pub(crate) struct Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.realtime
-            .meters
-            .of(self.transport)
-            .connections
-            .decrement(1);
+        self.meters.connections.decrement(1);
         if let Some(opened) = self.opened.take() {
             opened.close(self.scope.clone());
         }
@@ -77,12 +73,7 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(
-        realtime: Arc<Realtime>,
-        scope: Scope,
-        opened: Opened,
-        transport: Transport,
-    ) -> Self {
+    pub(crate) fn new(realtime: Arc<Realtime>, scope: Scope, opened: Opened) -> Self {
         let now = Instant::now();
         let timings = &realtime.config.timings;
         let (heartbeat_at, recheck_at) = (
@@ -90,11 +81,13 @@ impl Watch {
             // Spread, so that streams opened together are not rechecked together.
             now + realtime.jitter(timings.recheck),
         );
-        realtime.meters.of(transport).connections.increment(1);
+        let Followed { role, meters, .. } = opened.followed();
+        meters.connections.increment(1);
         Self {
             realtime,
             scope: Arc::new(scope),
-            transport,
+            role: *role,
+            meters: Arc::clone(meters),
             timer: Box::pin(sleep_until(heartbeat_at.min(recheck_at))),
             heartbeat_at,
             recheck_at,
@@ -180,9 +173,8 @@ impl Watch {
     fn begin_recheck(&mut self) {
         if self.recheck.is_none() {
             let (guard, scope) = (self.realtime.guard.clone(), self.scope.clone());
-            self.recheck = Some(Box::pin(async move {
-                guard.recheck(&scope, OpenStream::ROLE).await
-            }));
+            let role = self.role;
+            self.recheck = Some(Box::pin(async move { guard.recheck(&scope, role).await }));
         }
     }
 

@@ -29,6 +29,7 @@ use tokio::task::AbortHandle;
 use crate::{
     ambient::{self, SystemClock, SystemEntropy},
     audit_log::{AuditParts, Preferences},
+    audit_tail::{self, AuditTail},
     config::Config,
     keys,
     startup::Missing,
@@ -66,6 +67,7 @@ pub struct Composed {
     realtime: Data<Realtime>,
     train_prefs: Data<TrainPrefs>,
     audit: Data<Audit>,
+    audit_tail: Data<AuditTail>,
     tending: AbortHandle,
     readiness: Data<Readiness>,
     description: Data<ApiDescription>,
@@ -81,6 +83,7 @@ pub fn mounted(recording: Recording) -> Result<Mounted, DuplicateRoute> {
     let mut routes = Routes::new();
     web::system_routes(&mut routes);
     audit::routes(&mut routes);
+    audit_tail::routes(&mut routes);
     control::routes(&mut routes);
     privacy::routes(&mut routes);
     realtime::routes(&mut routes);
@@ -333,6 +336,7 @@ impl Composed {
                 draining: Arc::clone(&draining),
             }),
             draining,
+            audit_tail: Data::new(AuditTail::new(Arc::clone(&audit), &realtime)),
             guard: Data::from(guard),
             realtime: Data::from(realtime),
             train_prefs: Data::from(train_prefs),
@@ -350,6 +354,7 @@ impl Composed {
             .app_data(self.realtime.clone())
             .app_data(self.train_prefs.clone())
             .app_data(self.audit.clone())
+            .app_data(self.audit_tail.clone())
             .app_data(self.readiness.clone())
             .app_data(self.description.clone())
             .app_data(Data::new(self.prometheus.clone()));

@@ -8,6 +8,7 @@
 
 pub mod ambient;
 mod audit_log;
+mod audit_tail;
 mod banner;
 pub mod cli;
 pub mod commands;

@@ -3,6 +3,7 @@
 pub(crate) mod events;
 pub(crate) mod proofs;
 pub(crate) mod subjects;
+mod tail;
 pub(crate) mod training;
 pub(crate) mod view;
 

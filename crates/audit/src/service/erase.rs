@@ -57,7 +57,10 @@ impl Audit {
             let why = "records wait in the spool, which may hold keys of the subject";
             return Err(StoreError::Unavailable(why.to_owned()).into());
         }
-        let keys = self.subjects.erase(scope.tenant(), subject).await?;
+        let destroyed = self.subjects.erase(scope.tenant(), subject).await;
+        // Also when it failed: some keys may be destroyed.
+        self.erasures.tell(scope.tenant());
+        let keys = destroyed?;
         let event = self.erased(scope, &keys).await;
         let recorded = self.record(event).await;
         Ok(Erased {

@@ -13,6 +13,7 @@ mod anchor;
 mod append;
 mod config;
 mod erase;
+mod follow;
 mod integrate;
 mod layout;
 mod logs;
@@ -58,6 +59,7 @@ pub use wrap::{InvalidWrappingKey, WrappingKey};
 #[cfg(feature = "http")]
 pub(crate) use query::{actor, target};
 
+use follow::Erasures;
 use layout::Layout;
 use logs::Logs;
 use publisher::Publisher;
@@ -107,6 +109,7 @@ pub struct Audit {
     subjects: Subjects,
     spool: Arc<Spool>,
     refusals: Refusals,
+    erasures: Erasures,
     publisher: Publisher,
     /// The state of the document by which this process owns the logs.
     owner: OnceLock<Version>,
@@ -150,6 +153,7 @@ impl Audit {
             config,
             spool,
             refusals: Refusals::default(),
+            erasures: Erasures::default(),
             owner: OnceLock::new(),
             rounds: Mutex::default(),
             frozen: OnceLock::new(),

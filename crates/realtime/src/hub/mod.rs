@@ -36,7 +36,7 @@ pub(crate) use subscription::{Attendance, Delivery, From, Gap, Subscription, rea
 use topic::Topic;
 use waiters::Whom;
 
-use crate::{RingLimits, Timings, meters::Transport, presence::Presence};
+use crate::{RingLimits, Timings, envelope::Bodies, meters::Transport, presence::Presence};
 
 /// Pages that are read from the log at once, by all who replay.
 const PAGE_READS_MAX: usize = 32;
@@ -51,6 +51,7 @@ pub(crate) struct Hub {
     log: Arc<dyn EventLog>,
     limits: RingLimits,
     timings: Timings,
+    bodies: Bodies,
     topics: Mutex<HashMap<StreamKey, Arc<Topic>>>,
     bytes: AtomicUsize,
     page_reads: Semaphore,
@@ -76,9 +77,15 @@ impl Drop for Seat {
 }
 
 impl Hub {
-    pub(crate) fn new(log: Arc<dyn EventLog>, limits: RingLimits, timings: Timings) -> Self {
+    pub(crate) fn new(
+        log: Arc<dyn EventLog>,
+        bodies: Bodies,
+        limits: RingLimits,
+        timings: Timings,
+    ) -> Self {
         Self {
             log,
+            bodies,
             limits,
             timings,
             topics: Mutex::default(),
@@ -108,7 +115,7 @@ impl Hub {
         let mut topics = self.topics.lock();
         let topic = topics.entry(stream.clone()).or_insert_with(|| {
             let presence = Presence::new(self.timings.presence_grace);
-            Arc::new(Topic::new(stream.clone(), presence))
+            Arc::new(Topic::new(stream.clone(), self.bodies, presence))
         });
         // Under the lock of the map, so that the topic cannot retire in between.
         let place = topic.enter(transport);

@@ -8,13 +8,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use store::StoredEvent;
 
-use crate::{
-    envelope::{Rendered, render},
-    frames::event_frame,
-    meters::Transport,
-};
+use crate::{envelope::Rendered, frames::event_frame, meters::Transport};
 
 /// Bounds of a ring.
 #[derive(Debug, Clone, Copy)]
@@ -73,9 +68,9 @@ impl Ring {
     }
 
     /// Adds the next event.
-    pub(crate) fn push(&mut self, event: &StoredEvent, bounds: Bounds) {
+    pub(crate) fn push(&mut self, rendered: Rendered, bounds: Bounds) {
         let slot = Slot {
-            rendered: render(event),
+            rendered,
             frame: None,
         };
         self.bytes += slot.bytes();
@@ -124,18 +119,20 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use store::{Cursor, Epoch};
+    use store::{Cursor, Epoch, StoredEvent};
 
     use super::*;
+    use crate::envelope::{Bodies, render};
 
-    fn event(seq: u64, size: usize) -> StoredEvent {
-        StoredEvent {
+    fn event(seq: u64, size: usize) -> Rendered {
+        let event = StoredEvent {
             cursor: Cursor {
                 epoch: Epoch(1),
                 seq,
             },
             body: format!("{{\"data\":\"{}\"}}", "x".repeat(size)).into(),
-        }
+        };
+        render(&event, Bodies::Envelopes)
     }
 
     #[test]
@@ -146,7 +143,7 @@ mod tests {
         };
         let mut ring = Ring::starting_at(5);
         for seq in 5..8 {
-            ring.push(&event(seq, 1), bounds);
+            ring.push(event(seq, 1), bounds);
         }
         assert_eq!(ring.at(5, Transport::Sse), At::Behind);
         assert!(matches!(ring.at(6, Transport::Sse), At::Event(_)));
@@ -165,7 +162,7 @@ mod tests {
             let bounds = Bounds { events, bytes };
             let mut ring = Ring::starting_at(1);
             for (seq, size) in (1..).zip(&sizes) {
-                ring.push(&event(seq, *size), bounds);
+                ring.push(event(seq, *size), bounds);
                 ring.at(seq, Transport::Ws);
                 prop_assert_eq!(ring.next(), seq + 1);
                 prop_assert!(ring.slots.len() <= events);

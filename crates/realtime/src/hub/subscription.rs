@@ -76,8 +76,10 @@ pub(crate) enum Delivery {
     Event(Bytes),
     /// Something is missing here.
     Gap(Gap),
-    /// The subscriber fell behind, or the topic ended: resume with the last cursor.
+    /// The subscriber fell behind: resume with the last cursor.
     Cut,
+    /// The topic ended, because its log did not go on where it was: resume with the last cursor.
+    Ended,
     /// The log cannot be read.
     Failed(StoreError),
 }
@@ -192,7 +194,8 @@ impl Subscription {
                         return Poll::Ready(Delivery::Event(bytes));
                     }
                     Found::Behind if !self.too_slow() => self.stage = Stage::Reading(self.page()),
-                    Found::Behind | Found::Closed => return Poll::Ready(Delivery::Cut),
+                    Found::Behind => return Poll::Ready(Delivery::Cut),
+                    Found::Closed => return Poll::Ready(Delivery::Ended),
                 },
                 Stage::Placing(from, bounds) => {
                     let answer = ready!(bounds.as_mut().poll(cx));
@@ -268,7 +271,7 @@ impl Subscription {
 
     fn replay(&mut self, event: &StoredEvent) -> Bytes {
         self.next = event.cursor.seq + 1;
-        let rendered = render(event);
+        let rendered = render(event, self.seat.topic.bodies);
         match self.transport {
             Transport::Sse => rendered.sse,
             Transport::Ws => event_frame(&rendered.envelope),

@@ -17,6 +17,7 @@ use super::{
     waiters::{WAKE_STEP, Waiters, Whom},
 };
 use crate::{
+    envelope::{Bodies, render},
     meters::Transport,
     presence::{Presence, Roster, StateRefused, Update},
 };
@@ -24,6 +25,7 @@ use crate::{
 /// A stream with at least one subscriber, or one that left just now.
 pub(crate) struct Topic {
     pub(super) stream: StreamKey,
+    pub(super) bodies: Bodies,
     /// Set once the pump runs; before that the first subscribers wait.
     pub(super) started: OnceCell<()>,
     /// Tells the pump that there is something to do by and by.
@@ -52,9 +54,10 @@ pub(super) enum Found {
 }
 
 impl Topic {
-    pub(super) fn new(stream: StreamKey, presence: Presence) -> Self {
+    pub(super) fn new(stream: StreamKey, bodies: Bodies, presence: Presence) -> Self {
         Self {
             stream,
+            bodies,
             started: OnceCell::new(),
             nudge: Notify::new(),
             state: Mutex::new(State {
@@ -110,7 +113,7 @@ impl Topic {
                 return false;
             }
             if event.cursor.seq == next {
-                state.ring.push(event, bounds);
+                state.ring.push(render(event, self.bodies), bounds);
             }
         }
         true

@@ -14,9 +14,17 @@ use serde::Deserialize;
 use super::{OwnThread, StreamThread};
 use crate::{OpenStream, Realtime, hub::From, meters::Transport, sse, ws};
 
-#[derive(Deserialize)]
-pub(crate) struct SseQuery {
+/// Where a client was, as its query says it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct SseQuery {
     last_event_id: Option<String>,
+}
+
+impl SseQuery {
+    /// Where the stream begins for `req`.
+    pub(crate) fn from(&self, req: &HttpRequest) -> From {
+        From::parse(last_event_id(req).or(self.last_event_id.as_deref()))
+    }
 }
 
 /// Follows a thread with server-sent events.
@@ -33,7 +41,7 @@ pub(crate) async fn follow(
     realtime: Data<Realtime>,
 ) -> Result<HttpResponse, Problem> {
     let Query(query) = query;
-    let from = From::parse(last_event_id(&req).or(query.last_event_id.as_deref()));
+    let from = query.from(&req);
     let live = from == From::Live;
     let route = &admitted.object.0.route;
     let realtime = realtime.into_inner();

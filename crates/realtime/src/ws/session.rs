@@ -26,7 +26,7 @@ use crate::{
     Message, OpenStream, RealtimeError, RouteKey,
     frames::{close_frame, ping_frame, pong_frame, text_frame},
     hub::{Attendance, Delivery, From, Subscription},
-    meters::Transport,
+    record::Reason,
     watch::{End, Tick, Watch, end_of},
     wire::GapNotice,
 };
@@ -371,7 +371,7 @@ impl Session {
 
     /// The frame of a delivery, or `None` when the socket closes.
     fn deliver(&mut self, delivery: Delivery) -> Option<Bytes> {
-        let meters = self.watch.realtime.meters.of(Transport::Ws);
+        let meters = &self.watch.meters;
         match delivery {
             Delivery::Event(frame) => {
                 meters.delivered(frame.len());
@@ -386,6 +386,13 @@ impl Session {
             Delivery::Cut => {
                 meters.cuts.increment(1);
                 self.close(close::TOO_SLOW, "too slow: resume with your cursor");
+            }
+            Delivery::Ended => {
+                self.watch.ends(Reason::Restarted);
+                self.close(
+                    close::TOO_SLOW,
+                    "the log goes on elsewhere: resume with your cursor",
+                );
             }
             Delivery::Failed(error) => {
                 tracing::warn!(%error, "a socket ends because its log cannot be read");

@@ -98,7 +98,13 @@ impl Parts {
 
     /// Mounts the routes and what they need.
     pub(crate) fn mount(&self) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
-        let mut routes = Routes::new();
+        self.mount_with(Routes::new())
+    }
+
+    fn mount_with(
+        &self,
+        mut routes: Routes,
+    ) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
         tenantry_realtime::routes(&mut routes);
         let mounted = routes.build(self.recording.clone()).unwrap();
         let entropy = self.world.entropy.clone();
@@ -156,8 +162,22 @@ impl App {
     }
 
     pub(crate) async fn with(configure: impl FnOnce(&mut RealtimeConfig)) -> Self {
+        Self::with_more(configure, |_, _| ()).await
+    }
+
+    /// With routes and data besides those of the crate.
+    pub(crate) async fn with_more<D: Send + Sync + 'static>(
+        configure: impl FnOnce(&mut RealtimeConfig),
+        more: impl FnOnce(&Parts, &mut Routes) -> D,
+    ) -> Self {
         let parts = Parts::with(configure);
-        let (address, server) = serve(&parts);
+        let mut routes = Routes::new();
+        let data = Data::new(more(&parts, &mut routes));
+        let mount = parts.mount_with(routes);
+        let (address, server) = serve(move |config| {
+            config.app_data(data.clone());
+            mount(config);
+        });
         Self {
             parts,
             address,
@@ -190,8 +210,9 @@ impl App {
     }
 }
 
-fn serve(parts: &Parts) -> (SocketAddr, ServerHandle) {
-    let mount = parts.mount();
+fn serve(
+    mount: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> (SocketAddr, ServerHandle) {
     let server = HttpServer::new(move || {
         let app = ActixApp::new().wrap(from_fn(edge));
         app.configure(mount.clone())

@@ -17,6 +17,7 @@ mod idle;
 mod join;
 mod limits;
 mod presence;
+mod rail;
 mod recording;
 mod slow;
 mod sse;

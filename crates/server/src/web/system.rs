@@ -59,6 +59,7 @@ impl ApiDescription {
     pub(crate) fn collect() -> Self {
         let mut api = SystemApi::openapi();
         api.merge(audit::openapi());
+        api.merge(crate::audit_tail::openapi());
         api.merge(control::openapi());
         api.merge(privacy::openapi());
         api.merge(realtime::openapi());

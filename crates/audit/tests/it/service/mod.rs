@@ -2,6 +2,7 @@
 //! process dies, and when someone alters what it has stored.
 
 mod beginning;
+mod follow;
 pub(crate) mod house;
 mod intents;
 mod kill;
