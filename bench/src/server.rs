@@ -75,17 +75,23 @@ impl Member {
         )
     }
 
-    /// The member of the first tenant that the server tells of.
-    fn of(facts: &Value) -> Result<Self> {
-        let first = |name: &str| {
-            let text = facts.pointer(name).and_then(Value::as_str);
+    /// A member of each tenant that the server tells of.
+    fn of_each(facts: &Value) -> Result<Vec<Self>> {
+        let tenants = facts.get("tenants").and_then(Value::as_array);
+        let count = tenants.map_or(0, Vec::len);
+        (0..count).map(|at| Self::of(facts, at)).collect()
+    }
+
+    fn of(facts: &Value, at: usize) -> Result<Self> {
+        let text = |list: &str| {
+            let text = facts.get(list).and_then(|list| list.get(at)?.as_str());
             text.map(str::to_owned)
-                .with_context(|| format!("the server's facts have no {name}: {facts}"))
+                .with_context(|| format!("the server's facts have no {list}: {facts}"))
         };
         Ok(Self {
-            tenant: first("/tenants/0")?,
-            project: first("/projects/0")?,
-            token: first("/tokens/0")?,
+            tenant: text("tenants")?,
+            project: text("projects")?,
+            token: text("tokens")?,
         })
     }
 }
@@ -94,7 +100,10 @@ impl Member {
 pub(crate) struct Server {
     running: Running,
     pub(crate) addr: SocketAddr,
+    /// The first of the members.
     pub(crate) member: Member,
+    /// One of each tenant.
+    pub(crate) members: Vec<Member>,
 }
 
 impl Server {
@@ -116,12 +125,14 @@ impl Server {
         let output = running.0.stdout.take().context("the server's output")?;
         let facts = facts(output)
             .with_context(|| format!("see {}", data.with_extension("log").display()))?;
-        let member = Member::of(&facts)?;
+        let members = Member::of_each(&facts)?;
+        let member = members.first().context("the server has tenants")?.clone();
         wait_ready(&mut running, addr)?;
         Ok(Self {
             running,
             addr,
             member,
+            members,
         })
     }
 

@@ -1,7 +1,7 @@
 //! `crash`: builds the release server and runs the crash drill of the bench package against it.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::{measure, process::run as run_command};
 
@@ -14,6 +14,17 @@ pub(crate) struct Options {
     /// Makes the moments of the kills repeatable; printed when it was chosen by chance.
     #[arg(long)]
     seed: Option<u64>,
+    /// What is accounted for.
+    #[arg(long, value_enum, default_value_t = What::Stream)]
+    what: What,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// Events of threads, and those who follow them.
+    Stream,
+    /// Mutations, and their records in the audit log.
+    Audit,
 }
 
 /// Builds, kills, restarts and accounts.
@@ -25,7 +36,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     drill
         .arg("crash")
         .arg("--rounds")
-        .arg(options.rounds.to_string());
+        .arg(options.rounds.to_string())
+        .arg("--what")
+        .arg(match options.what {
+            What::Stream => "stream",
+            What::Audit => "audit",
+        });
     if let Some(seed) = options.seed {
         drill.arg("--seed").arg(seed.to_string());
     }

@@ -40,7 +40,7 @@ enum Task {
     Layers,
     /// Run the tests of one lane of the plan, or of all.
     Gate(gate::Options),
-    /// Kill a loaded server at random moments and account for every acknowledged event.
+    /// Kill a loaded server at random moments and account for everything acknowledged.
     Crash(crash::Options),
     /// Measure against a baseline in the same run: guard, append, audit, fanout.
     Bench(measure::Options),

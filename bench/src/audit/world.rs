@@ -66,6 +66,7 @@ impl Installation {
             spool: folder.join("spool"),
             anchor: Some(folder.join("anchor")),
             former_keys: Vec::new(),
+            predecessors: Vec::new(),
             epoch_every: EPOCH_EVERY,
         };
         let audit = Audit::open(deps, config).await?;

@@ -7,6 +7,7 @@
 //! resumes from its last cursor and must see the rest, without a hole.
 
 mod account;
+mod audit;
 mod history;
 mod load;
 mod subscriber;
@@ -18,7 +19,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::{
     server::{Member, Server},
@@ -44,27 +45,47 @@ pub(crate) struct Options {
     /// Makes the moments of the kills repeatable.
     #[arg(long)]
     seed: Option<u64>,
+    /// What is accounted for.
+    #[arg(long, value_enum, default_value_t = What::Stream)]
+    what: What,
 }
 
-/// Drills, and prints `acked N lost N repeated N`.
+/// What a drill loads the server with.
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// Events of threads, and those who follow them.
+    Stream,
+    /// Mutations, and their records in the audit log.
+    Audit,
+}
+
+/// Drills, and prints `acked N lost N`.
 ///
 /// # Errors
-/// When anything acknowledged was lost, repeated or out of order, or the drill cannot run.
+/// When anything acknowledged was lost, or something else is wrong, or the drill cannot run.
 pub(crate) fn run(binary: &Path, options: &Options) -> Result<()> {
-    let mut chance = Chance::new(options.seed);
+    let chance = Chance::new(options.seed);
     println!("crash: seed {}", chance.seed);
+    match options.what {
+        What::Stream => streams(binary, options.rounds, chance),
+        What::Audit => audit::run(binary, options.rounds, chance),
+    }
+}
+
+/// Drills with streams, and prints `acked N lost N repeated N`.
+fn streams(binary: &Path, rounds: u32, mut chance: Chance) -> Result<()> {
     let folder = crate::ambient::scratch()?;
     let data = folder.path().join("data");
     let mut account = Account::default();
     let mut server = Server::start(binary, &data)?;
     open_threads(&server)?;
-    for round in 1..=options.rounds {
-        let moment = chance.between(KILL_MS_MIN, KILL_MS_MAX);
-        let witnesses = load_and_kill(server, &mut account, round, Duration::from_millis(moment))?;
+    for round in 1..=rounds {
+        let moment = chance.moment();
+        let witnesses = load_and_kill(server, &mut account, round, moment)?;
         server = Server::start(binary, &data)?;
         account.settle(server.addr, &server.member, &witnesses)?;
         let (totals, retried) = (account.totals(), account.retried());
-        println!("crash: round {round}, killed after {moment} ms: {totals}, {retried} sent again");
+        println!("crash: round {round}, killed after {moment:?}: {totals}, {retried} sent again");
     }
     if account.failed() {
         for finding in account.findings() {
@@ -151,6 +172,11 @@ impl Chance {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let seed = seed.unwrap_or_else(|| since.unwrap_or_default().subsec_nanos().into());
         Self { seed, state: seed }
+    }
+
+    /// When to kill.
+    fn moment(&mut self) -> Duration {
+        Duration::from_millis(self.between(KILL_MS_MIN, KILL_MS_MAX))
     }
 
     fn between(&mut self, least: u64, most: u64) -> u64 {

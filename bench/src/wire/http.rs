@@ -9,18 +9,28 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::sse::Events;
+
 /// How long a peer may be silent.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 const READ_BYTES: usize = 64 * 1024;
 const HEAD_END: &[u8] = b"\r\n\r\n";
+/// How a head says that the body comes in chunks, in small letters.
+pub(super) const CHUNKED: &str = "transfer-encoding: chunked";
 
 /// A response with its whole body.
 pub(crate) struct Response {
     pub(crate) status: u16,
+    head: String,
     pub(crate) body: Vec<u8>,
 }
 
 impl Response {
+    /// The value of the header `name`.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
+    }
+
     /// The body, if the status is the expected one.
     ///
     /// # Errors
@@ -76,7 +86,7 @@ impl Connection {
     /// Sends a request and waits for its whole answer.
     ///
     /// # Errors
-    /// When the peer goes away or does not speak HTTP/1.1 with a content length.
+    /// When the peer goes away or does not speak HTTP/1.1.
     pub(crate) fn call(
         &mut self,
         method: &str,
@@ -86,14 +96,27 @@ impl Connection {
     ) -> Result<Response> {
         self.send(&request(method, path, headers, body))?;
         let (status, head) = self.head()?;
-        let length = content_length(&head).unwrap_or(0);
+        let body = match content_length(&head) {
+            None if head.to_ascii_lowercase().contains(CHUNKED) => self.chunks(&head)?,
+            length => self.exactly(length.unwrap_or(0))?,
+        };
+        Ok(Response { status, head, body })
+    }
+
+    fn exactly(&mut self, length: usize) -> Result<Vec<u8>> {
         while self.bytes.len() < length {
             self.fill()?;
         }
-        Ok(Response {
-            status,
-            body: self.bytes.drain(..length).collect(),
-        })
+        Ok(self.bytes.drain(..length).collect())
+    }
+
+    /// A body in chunks. What follows its last one is dropped, so the connection is used up.
+    fn chunks(&mut self, head: &str) -> Result<Vec<u8>> {
+        let mut events = Events::after(head);
+        while !events.ended() {
+            events.feed(&self.read()?)?;
+        }
+        Ok(events.into_body())
     }
 
     /// Reads a response's head; the body is left for [`Connection::read`].
@@ -145,10 +168,13 @@ pub(crate) fn status(head: &str) -> Option<u16> {
 
 /// The length of the body, as a response's head tells it.
 pub(crate) fn content_length(head: &str) -> Option<usize> {
+    header(head, "content-length")?.parse().ok()
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse().ok())?
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
     })
 }
 

@@ -3,6 +3,8 @@
 use anyhow::{Context, Result, bail};
 use memchr::memmem;
 
+use super::http::CHUNKED;
+
 /// One event: what `EventSource` would see.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
@@ -36,9 +38,7 @@ const SIZE_DIGITS_MAX: usize = 8;
 impl Events {
     /// Events of the body that follows `head`.
     pub(crate) fn after(head: &str) -> Self {
-        let chunked = head
-            .to_ascii_lowercase()
-            .contains("transfer-encoding: chunked");
+        let chunked = head.to_ascii_lowercase().contains(CHUNKED);
         Self {
             chunk: if chunked {
                 Chunk::Size(String::new())
@@ -53,6 +53,11 @@ impl Events {
     /// Whether the server ended the body.
     pub(crate) fn ended(&self) -> bool {
         matches!(self.chunk, Chunk::Ended)
+    }
+
+    /// What was decoded and not taken.
+    pub(crate) fn into_body(mut self) -> Vec<u8> {
+        self.body.split_off(self.at)
     }
 
     /// Adds what was read after the response's head.
