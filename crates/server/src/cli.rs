@@ -28,6 +28,42 @@ pub enum Command {
     Token(TokenArgs),
     /// Write a consistent copy of a data folder's store, also while it is served.
     Backup(BackupArgs),
+    /// Verify what an audit log gave out, without the server that did.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+/// What can be done with the audit log without a server.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check an export or a receipt against a trust file, and sum it up.
+    Verify(VerifyArgs),
+    /// Print the trust file for an installation's keys.
+    Trust(TrustArgs),
+}
+
+/// Arguments of `audit verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The export or receipt.
+    pub export: PathBuf,
+    /// Whose signatures are believed: a trust file, as docs/audit-format.md describes it.
+    #[arg(long, default_value = "trust.json")]
+    pub trust: PathBuf,
+    /// A checkpoint that was kept earlier; what is checked must be of the same history.
+    #[arg(long)]
+    pub since: Option<PathBuf>,
+}
+
+/// Arguments of `audit trust`.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// References to the keys that sign, `env:NAME` or `file:/path`, as `PRIVATE+KEY+…` texts.
+    #[arg(required = true)]
+    pub keys: Vec<String>,
+    /// A public key that signed before, `<origin>+<id>+<key>`.
+    #[arg(long)]
+    pub former: Vec<String>,
 }
 
 /// Arguments of `dev`.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ambient::{SystemEntropy, environment},
+    audit_offline,
     banner,
     cli::{BackupArgs, Cli, Command, ConfigArgs, DevArgs, InitArgs, TokenArgs},
     compose::{self, Composed},
@@ -29,6 +30,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Check(args) => check(args).await,
         Command::Token(args) => token(args).await,
         Command::Backup(args) => backup(args).await,
+        Command::Audit(command) => print(&audit_offline::run(command).await?),
     }
 }
 

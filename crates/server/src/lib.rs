@@ -8,6 +8,7 @@
 
 pub mod ambient;
 mod audit_log;
+mod audit_offline;
 mod audit_tail;
 mod banner;
 pub mod cli;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{RecordFault, VerifyError, evidence, receipt::content};
 use crate::{
-    Anchored, Checkpoint, Continuity, Evidence, Hash, Seq, Trust,
+    Anchored, Checkpoint, Continuity, Epoch, Evidence, Hash, Seq, Trust,
     export::{
         BLOCK_RECORDS_MAX, Block, EXPORT_FORMAT, ExportedRecord, Header, LINE_BYTES_MAX, Line,
         Trailer,
@@ -28,12 +28,14 @@ pub struct Report {
     pub to: u64,
     /// How many records there are.
     pub records: u64,
+    /// How many of them show personal values, each the recorded one.
+    pub opened: u64,
     /// How many of them have values that were erased.
     pub erased: u64,
     /// How many records the log has under the checkpoint.
     pub log_size: u64,
     /// The epoch that says so.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// The checkpoint that the epoch is under.
     pub checkpoint: Checkpoint,
     /// How that relates to the checkpoint that was known.
@@ -93,6 +95,7 @@ struct Export {
     /// The leaf hashes of the records of the block that are still to come.
     expected: VecDeque<Hash>,
     next: u64,
+    opened: u64,
     erased: u64,
 }
 
@@ -119,6 +122,7 @@ impl Export {
             anchored,
             frontier,
             expected: VecDeque::new(),
+            opened: 0,
             erased: 0,
         })
     }
@@ -162,6 +166,7 @@ impl Export {
                 return Err(at(RecordFault::Erased(field.clone())));
             }
         }
+        self.opened += u64::from(!record.opened.is_empty());
         self.erased += u64::from(!record.erased.is_empty());
         self.next += 1;
         Ok(())
@@ -218,9 +223,10 @@ impl Export {
             from: self.header.from,
             to: self.header.to,
             records: self.next - self.header.from.get(),
+            opened: self.opened,
             erased: self.erased,
             log_size: self.anchored.head.size,
-            epoch: self.anchored.epoch.number,
+            epoch: self.anchored.epoch,
             checkpoint: self.anchored.checkpoint,
             continuity: self.anchored.continuity,
         }

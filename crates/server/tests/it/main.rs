@@ -11,6 +11,7 @@
 )]
 
 mod audit;
+mod audit_offline;
 mod audit_tail;
 mod client;
 mod cursors;
