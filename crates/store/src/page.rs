@@ -90,8 +90,21 @@ impl PageRequest {
         documents: &dyn Documents,
         partition: &Partition,
     ) -> Result<Page<Document>, StoreError> {
+        self.read_prefixed(documents, partition, "").await
+    }
+
+    /// Reads the page from the documents of a partition whose ids begin with `prefix`.
+    ///
+    /// # Errors
+    /// As [`Documents::list`].
+    pub async fn read_prefixed(
+        &self,
+        documents: &dyn Documents,
+        partition: &Partition,
+        prefix: &str,
+    ) -> Result<Page<Document>, StoreError> {
         let mut listing = Listing {
-            prefix: String::new(),
+            prefix: prefix.to_owned(),
             after: self.after.clone(),
             limit: self.limit,
         };
