@@ -79,6 +79,11 @@ pub trait Action: Send + Sync + 'static {
     /// crash between deed and record leaves none, so this is for deeds that
     /// are themselves durable events that name who, what and the request.
     const OUTCOME_ONLY: bool = false;
+    /// Whether it changes nothing, whatever its method says.
+    ///
+    /// For questions that are sent as a `POST` because they have a body: an evaluation, a
+    /// search. Like a `GET`, they are on record only when they are refused.
+    const READ_ONLY: bool = false;
 }
 
 /// Something that who has signed in does to their own account, in no tenant.

@@ -46,6 +46,7 @@ pub struct Admitted<A, B = (), O = ()> {
 
 impl<A: Action, B: Body, O: Object> Gate for Admitted<A, B, O> {
     const OUTCOME_ONLY: bool = A::OUTCOME_ONLY;
+    const READ_ONLY: bool = A::READ_ONLY;
 
     fn access() -> Access {
         Access::Tenant {

@@ -40,6 +40,8 @@ impl Stopped {
 pub trait Gate: sealed::Sealed + Sized + 'static {
     /// Whether one event after the deed is its whole record.
     const OUTCOME_ONLY: bool;
+    /// Whether it changes nothing, whatever its method says.
+    const READ_ONLY: bool = false;
     /// What is asked beside the guard, by its name in the manifest.
     const CHECK: Option<&'static str> = None;
     /// What the manifest says of routes that begin so.

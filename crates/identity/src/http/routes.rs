@@ -58,7 +58,7 @@ pub enum RecordRule {
 
 impl RecordRule {
     fn of<G: Gate>(method: &Method) -> Self {
-        let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+        let safe = G::READ_ONLY || [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
         match (safe, G::access()) {
             (true, Access::Tenant { stream: true, .. }) => Self::OpenAndClose,
             (true, _) => Self::RefusalsOnly,

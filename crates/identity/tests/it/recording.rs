@@ -41,6 +41,13 @@ impl Action for Post {
     const OUTCOME_ONLY: bool = true;
 }
 
+enum Ask {}
+impl Action for Ask {
+    const NAME: &'static str = "test.ask";
+    const ROLE: Role = Role::Member;
+    const READ_ONLY: bool = true;
+}
+
 struct Entering;
 impl PublicReason for Entering {
     const REASON: &'static str = "a test";
@@ -123,6 +130,9 @@ async fn look(_: Admitted<Look>, page: Query<Page>) -> Result<HttpResponse, Prob
         _ => Ok(HttpResponse::Ok().finish()),
     }
 }
+async fn ask(_: Admitted<Ask, Json<Order>>) -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
 async fn leave(_: SignedIn<Leave>) -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
@@ -140,6 +150,7 @@ fn mounted(recording: Recording) -> Mounted {
     routes.tenant(Method::PUT, "/records/{id}", write);
     routes.tenant(Method::POST, "/posts", post);
     routes.tenant(Method::POST, "/operations", operate);
+    routes.tenant(Method::POST, "/questions", ask);
     routes.tenant(Method::GET, "/look", look);
     routes.account(Method::POST, "/leave", leave);
     routes.public(Method::POST, "/enter", enter);
@@ -613,4 +624,23 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(tokio::time::Instant::now() < deadline, "never: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[actix_web::test]
+async fn a_question_with_a_body_is_on_record_only_when_it_is_refused() {
+    let fixture = Fixture::new();
+    let ask = |user| {
+        let request = fixture.call(Method::POST, "/questions", user);
+        request.set_json(json!("make"))
+    };
+    assert_eq!(fixture.recorded(ask("u_a")).await, (200, vec![]));
+    let refused = "refused t_a/dev u_viewer test.ask POST /questions: refused role_forbidden";
+    let told = (403, vec![refused.to_owned()]);
+    assert_eq!(fixture.recorded(ask("u_viewer")).await, told);
+    let manifest = mounted(fixture.recording.clone()).manifest();
+    let entry = manifest
+        .entries()
+        .iter()
+        .find(|entry| entry.path == "/questions");
+    assert!(!entry.unwrap().record.mutates());
 }
