@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use audit::{
-    Origin, Signers, Training,
+    Origin, Signers, Training, Trust, TrustFile,
     service::{AuditConfig as Settings, TrainingPolicy, WrappingKey},
 };
 use control::{SecretRef, SecretValue, Secrets};
@@ -54,6 +54,7 @@ impl AuditParts {
                     .unwrap_or_else(|| config.data.join(SPOOL)),
                 anchor: anchor?,
                 former_keys: audit.former_keys.clone(),
+                predecessors: predecessors(audit, missing)?,
                 epoch_every: audit.epoch_every(),
             },
         })
@@ -93,6 +94,16 @@ fn wrapping(config: &AuditConfig, secrets: &Secrets, missing: &mut Missing) -> O
     let text = std::str::from_utf8(value.expose()).unwrap_or_default();
     let parsed = WrappingKey::parse(text);
     missing.collect(parsed.map_err(|error| format!("the secret {reference}: {error}")))
+}
+
+fn predecessors(config: &AuditConfig, missing: &mut Missing) -> Option<Vec<TrustFile>> {
+    let all = config.predecessors.iter().map(|predecessor| {
+        let trust = predecessor.trust();
+        let checked = Trust::new(trust.clone());
+        let checked = checked.map_err(|error| format!("audit.predecessors: {error}"));
+        missing.collect(checked.map(|_| trust))
+    });
+    all.collect()
 }
 
 /// The anchor's place, if its folder lets it be replaced.

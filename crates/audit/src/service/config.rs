@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use crate::TrustFile;
+
 /// Settings of the audit log.
 #[derive(Debug, Clone)]
 pub struct AuditConfig {
@@ -12,6 +14,10 @@ pub struct AuditConfig {
     pub anchor: Option<PathBuf>,
     /// Public keys (`<origin>+<id>+<key>`) that signed before the present ones.
     pub former_keys: Vec<String>,
+    /// Logs that this one continues under a name of its own, because the store was put back
+    /// from a backup: their origins and public keys. What they signed is believed, and
+    /// nothing more is signed in their names.
+    pub predecessors: Vec<TrustFile>,
     /// How often an epoch is closed, if anything was recorded.
     pub epoch_every: Duration,
 }

@@ -34,6 +34,9 @@ pub enum OpenAuditError {
     Key(#[from] TrustError),
 }
 
+/// An epoch, the log of epochs up to it, and its note; or why they are not to be believed.
+type ReadEpoch = Result<(Epoch, LogState, String), String>;
+
 /// What the heads that are stored say.
 #[derive(Default)]
 struct Found {
@@ -59,7 +62,7 @@ impl Audit {
                     self.freeze("the anchor tells of epochs, the store has none");
                 }
             }
-            Some(latest) => match read_epoch(&trust, &latest.value) {
+            Some(latest) => match self.read_epoch(&trust, &latest.value)? {
                 Ok((epoch, log, note)) => {
                     self.check_epoch(&epoch, &log, anchored.as_ref()).await?;
                     resumed = Some((epoch, log, note, latest.version));
@@ -93,6 +96,19 @@ impl Audit {
             self.close_orphans(&log, head, ended).await?;
         }
         Ok(())
+    }
+
+    /// The last epoch, signed in the name of this log or of one that it succeeds.
+    fn read_epoch(&self, own: &Trust, stored: &[u8]) -> Result<ReadEpoch, TrustError> {
+        let mut read = read_epoch(own, stored);
+        for predecessor in &self.config.predecessors {
+            if read.is_err() {
+                let trust = Trust::new(predecessor.clone())?;
+                // The fault in our own name is the one to be told.
+                read = read_epoch(&trust, stored).or(read);
+            }
+        }
+        Ok(read)
     }
 
     /// The intents whose outcomes wait in the spool, by log.
@@ -315,7 +331,7 @@ impl Audit {
 }
 
 /// The last epoch, if it is what its note says.
-fn read_epoch(trust: &Trust, stored: &[u8]) -> Result<(Epoch, LogState, String), String> {
+fn read_epoch(trust: &Trust, stored: &[u8]) -> ReadEpoch {
     let stored: StoredEpoch = postcard::from_bytes(stored).map_err(|error| error.to_string())?;
     let epoch = Epoch::parse(&stored.leaf).map_err(|error| error.to_string())?;
     let log = LogState::decode(&stored.log).map_err(|error| error.to_string())?;

@@ -73,7 +73,11 @@ pub(crate) fn label(text: &str) -> Label {
 }
 
 pub(crate) fn signers(seed: u64) -> Signers {
-    let origin: Origin = ORIGIN.parse().unwrap();
+    signers_of(ORIGIN, seed)
+}
+
+pub(crate) fn signers_of(origin: &str, seed: u64) -> Signers {
+    let origin: Origin = origin.parse().unwrap();
     let secret = generate_secret(&origin, &SeededEntropy::new(seed)).unwrap();
     Signers::from_secrets(origin, &[secret.as_bytes()]).unwrap()
 }

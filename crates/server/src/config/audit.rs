@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use audit::Origin;
+use audit::{Origin, TrustFile};
 use serde::{Deserialize, Serialize};
 
 /// Under which name the audit log signs, and where it keeps what the store may not hold.
@@ -17,6 +17,10 @@ pub struct AuditConfig {
     /// Public keys that signed before: `<origin>+<id>+<key>`.
     #[serde(default)]
     pub former_keys: Vec<String>,
+    /// Logs that this one continues under a name of its own, after the store was put back
+    /// from a backup.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predecessors: Vec<PredecessorConfig>,
     /// Reference to the key under which the keys of personal values are stored: base64 of 32 random bytes.
     pub wrapping_key: String,
     /// Where records wait that the store does not take; `audit.spool` in the data folder by default.
@@ -31,6 +35,29 @@ pub struct AuditConfig {
     pub epoch_every_ms: u64,
 }
 
+/// A log whose checkpoints are believed, and which signs no more.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredecessorConfig {
+    /// Its name.
+    pub origin: String,
+    /// Its public keys: `<origin>+<id>+<key>`.
+    pub keys: Vec<String>,
+}
+
+impl PredecessorConfig {
+    /// What is trusted of it.
+    pub(crate) fn trust(&self) -> TrustFile {
+        TrustFile {
+            origin: self.origin.clone(),
+            keys: self.keys.clone(),
+            tenant: None,
+            env: None,
+            slot: None,
+        }
+    }
+}
+
 impl AuditConfig {
     /// The log of a fresh installation.
     pub(crate) fn fresh(
@@ -43,6 +70,7 @@ impl AuditConfig {
             origin: origin.to_string(),
             signing_keys: vec![signing_key],
             former_keys: Vec::new(),
+            predecessors: Vec::new(),
             wrapping_key,
             spool: None,
             anchor: Some(anchor),

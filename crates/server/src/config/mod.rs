@@ -18,7 +18,7 @@ use realtime::{LimitsConfig, Retention};
 use serde::{Deserialize, Serialize};
 use store::Quota;
 
-pub use audit::AuditConfig;
+pub use audit::{AuditConfig, PredecessorConfig};
 pub use auth::{AuthConfig, KeyConfig, OidcConfig};
 pub use http::HttpConfig;
 

@@ -201,6 +201,7 @@ fn config(folder: &tempfile::TempDir) -> AuditConfig {
         spool: folder.path().join("spool"),
         anchor: None,
         former_keys: Vec::new(),
+        predecessors: Vec::new(),
         epoch_every: Duration::from_secs(1),
     }
 }

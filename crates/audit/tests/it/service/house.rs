@@ -10,7 +10,7 @@ use identity::{
 };
 use store::{Documents, EventLog};
 use tenantry_audit::{
-    DatasetEvent, Phase, Seq, Signers, Training, Trust,
+    DatasetEvent, Phase, Seq, Signers, Training, Trust, TrustFile,
     service::{
         Audit, AuditConfig, AuditDeps, AuditRecorder, Entry, OpenAuditError, TrainingPolicy,
         WrappingKey,
@@ -43,8 +43,10 @@ pub(crate) struct House {
     pub(crate) folder: tempfile::TempDir,
     /// Whether checkpoints are kept outside the store.
     pub(crate) anchored: bool,
+    pub(crate) origin: &'static str,
     pub(crate) signing: u64,
     pub(crate) former_keys: Vec<String>,
+    pub(crate) predecessors: Vec<TrustFile>,
     pub(crate) wrapping: u8,
     pub(crate) training: Arc<dyn TrainingPolicy>,
 }
@@ -56,8 +58,10 @@ impl House {
             world: World::new(),
             folder: tempfile::tempdir().unwrap(),
             anchored: true,
+            origin: ORIGIN,
             signing: 2,
             former_keys: Vec::new(),
+            predecessors: Vec::new(),
             wrapping: 9,
             training: Arc::new(Allowed),
         }
@@ -67,8 +71,10 @@ impl House {
         self.folder.path().join("audit.spool")
     }
 
+    /// A name of its own for each log, as operators are told.
     pub(crate) fn anchor(&self) -> PathBuf {
-        self.folder.path().join("audit.anchor")
+        let name = self.origin.replace('/', "-");
+        self.folder.path().join(format!("{name}.anchor"))
     }
 
     pub(crate) async fn try_open(&self) -> Result<Arc<Audit>, OpenAuditError> {
@@ -103,6 +109,7 @@ impl House {
             spool,
             anchor: self.anchored.then(|| self.anchor()),
             former_keys: self.former_keys.clone(),
+            predecessors: self.predecessors.clone(),
             epoch_every: Duration::from_secs(1),
         };
         Audit::open(deps, config).await
@@ -116,15 +123,15 @@ impl House {
     }
 
     pub(crate) fn signers(&self) -> Signers {
-        world::signers(self.signing)
+        world::signers_of(self.origin, self.signing)
     }
 
     /// What a verifier trusts who knows all keys of this house.
     pub(crate) fn trust(&self) -> Trust {
         let mut keys = self.signers().verifier_keys().to_vec();
         keys.extend(self.former_keys.iter().cloned());
-        Trust::new(tenantry_audit::TrustFile {
-            origin: ORIGIN.to_owned(),
+        Trust::new(TrustFile {
+            origin: self.origin.to_owned(),
             keys,
             tenant: None,
             env: None,

@@ -7,4 +7,5 @@ pub(crate) mod house;
 mod intents;
 mod kill;
 mod logs;
+mod succession;
 mod vault;
