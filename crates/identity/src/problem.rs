@@ -49,6 +49,8 @@ codes! {
     RoleForbidden = 403, "role_forbidden", "Your role does not allow this";
     /// The thread is foreign or unknown.
     ThreadAccessDenied = 403, "thread_access_denied", "No access to this thread";
+    /// Operators have locked the flag for all tenants.
+    FlagLocked = 403, "flag_locked", "The flag is locked for tenants";
     /// The record is foreign or unknown, or there is no such route.
     NotFound = 404, "not_found", "Not found";
     /// The record was there, and a policy of retention has removed it.
