@@ -25,7 +25,11 @@ impl Share {
     pub(crate) fn of_percent(percent: f64) -> Option<Self> {
         let hundredths = (percent * 100.0).round();
         let exact = (percent * 100.0 - hundredths).abs() < 1e-6;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in 0 to 10,000")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is in 0 to 10,000"
+        )]
         let share = Self(hundredths as u16);
         (exact && (0.0..=10_000.0).contains(&hundredths)).then_some(share)
     }

@@ -9,10 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use crate::{
-    Context, Invalid, Place,
-    context::ATTRIBUTE_NAME_BYTES_MAX,
-};
+use crate::{Context, Invalid, Place, context::ATTRIBUTE_NAME_BYTES_MAX};
 
 /// Most values of one constraint.
 pub const VALUES_MAX: usize = 1000;
@@ -153,7 +150,9 @@ impl Attribute {
 /// Follows a JSON pointer from the top of the context.
 fn point<'a>(context: &'a Context, path: &str) -> Option<&'a Value> {
     let path = path.strip_prefix('/')?;
-    let (first, rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let (first, rest) = path
+        .split_once('/')
+        .map_or((path, None), |(first, rest)| (first, Some(rest)));
     let first = first.replace("~1", "/").replace("~0", "~");
     let top = context.attributes().get(&first)?;
     match rest {
@@ -176,9 +175,15 @@ impl Test {
             Self::Gte(bound) => found.number().is_some_and(|number| number >= *bound),
             Self::Before(bound) => found.time().is_some_and(|time| time < *bound),
             Self::After(bound) => found.time().is_some_and(|time| time > *bound),
-            Self::SemverEq(bound) => found.version().is_some_and(|it| it.cmp_precedence(bound).is_eq()),
-            Self::SemverLt(bound) => found.version().is_some_and(|it| it.cmp_precedence(bound).is_lt()),
-            Self::SemverGt(bound) => found.version().is_some_and(|it| it.cmp_precedence(bound).is_gt()),
+            Self::SemverEq(bound) => found
+                .version()
+                .is_some_and(|it| it.cmp_precedence(bound).is_eq()),
+            Self::SemverLt(bound) => found
+                .version()
+                .is_some_and(|it| it.cmp_precedence(bound).is_lt()),
+            Self::SemverGt(bound) => found
+                .version()
+                .is_some_and(|it| it.cmp_precedence(bound).is_gt()),
             Self::Exists => true,
             Self::NotExists => false,
         }
@@ -250,7 +255,9 @@ impl Members {
     fn have_scalar(&self, value: &Value) -> bool {
         match value {
             Value::String(text) => self.have_text(text),
-            Value::Number(number) => number.as_f64().is_some_and(|number| self.numbers.contains(&number)),
+            Value::Number(number) => number
+                .as_f64()
+                .is_some_and(|number| self.numbers.contains(&number)),
             Value::Bool(true) => self.yes,
             Value::Bool(false) => self.no,
             _ => false,
@@ -258,7 +265,9 @@ impl Members {
     }
 
     fn have_text(&self, text: &str) -> bool {
-        self.texts.binary_search_by(|member| member.as_str().cmp(text)).is_ok()
+        self.texts
+            .binary_search_by(|member| member.as_str().cmp(text))
+            .is_ok()
     }
 }
 
@@ -314,14 +323,21 @@ fn none(values: &[Value], test: Test) -> Result<Test, Invalid> {
     if values.is_empty() {
         return Ok(test);
     }
-    Err(Invalid::new("/values", "must be left out for this operator"))
+    Err(Invalid::new(
+        "/values",
+        "must be left out for this operator",
+    ))
 }
 
 fn texts(values: &[Value]) -> Result<Box<[SmolStr]>, Invalid> {
     let text = |(at, value): (usize, &Value)| {
         let text = value.as_str().filter(|text| !text.is_empty());
-        text.map(SmolStr::new)
-            .ok_or_else(|| Invalid::new(format!("/values/{at}"), "must be a string that is not empty"))
+        text.map(SmolStr::new).ok_or_else(|| {
+            Invalid::new(
+                format!("/values/{at}"),
+                "must be a string that is not empty",
+            )
+        })
     };
     some(values)?.iter().enumerate().map(text).collect()
 }
@@ -334,7 +350,10 @@ fn only<'v, T>(
 ) -> Result<T, Invalid> {
     match values {
         [value] => read(value).ok_or_else(|| Invalid::new("/values/0", format!("must be {what}"))),
-        _ => Err(Invalid::new("/values", format!("must be {what}, and nothing else"))),
+        _ => Err(Invalid::new(
+            "/values",
+            format!("must be {what}, and nothing else"),
+        )),
     }
 }
 
@@ -349,5 +368,7 @@ fn time(values: &[Value]) -> Result<Timestamp, Invalid> {
 
 fn version(values: &[Value]) -> Result<Box<Version>, Invalid> {
     let what = "a semantic version such as 1.2.3";
-    only(values, what, |value| Version::parse(value.as_str()?).ok().map(Box::new))
+    only(values, what, |value| {
+        Version::parse(value.as_str()?).ok().map(Box::new)
+    })
 }

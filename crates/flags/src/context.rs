@@ -75,7 +75,10 @@ impl Context {
         if context.len() > ATTRIBUTES_MAX {
             return Err(InvalidContext::TooManyAttributes);
         }
-        if context.keys().any(|name| name.len() > ATTRIBUTE_NAME_BYTES_MAX) {
+        if context
+            .keys()
+            .any(|name| name.len() > ATTRIBUTE_NAME_BYTES_MAX)
+        {
             return Err(InvalidContext::AttributeName);
         }
         Ok(Self {
@@ -142,7 +145,11 @@ mod tests {
             read(json!({"targetingKey": "u", "plan": "pro"})),
             Context::targeted("u").with("plan", "pro")
         );
-        for nobody in [json!({}), json!({"targetingKey": null}), json!({"targetingKey": ""})] {
+        for nobody in [
+            json!({}),
+            json!({"targetingKey": null}),
+            json!({"targetingKey": ""}),
+        ] {
             assert_eq!(read(nobody), Context::new());
         }
         assert_eq!(Context::targeted(""), Context::new());
@@ -150,12 +157,23 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_refused() {
-        for bad in [json!(1), json!({}), json!([]), json!(true), json!("k".repeat(1025))] {
+        for bad in [
+            json!(1),
+            json!({}),
+            json!([]),
+            json!(true),
+            json!("k".repeat(1025)),
+        ] {
             let refused = read(json!({ "targetingKey": bad }));
             assert_eq!(refused, Err(InvalidContext::TargetingKey));
         }
-        let many: Map<_, _> = (0..=ATTRIBUTES_MAX).map(|n| (n.to_string(), json!(n))).collect();
-        assert_eq!(Context::from_json(many), Err(InvalidContext::TooManyAttributes));
+        let many: Map<_, _> = (0..=ATTRIBUTES_MAX)
+            .map(|n| (n.to_string(), json!(n)))
+            .collect();
+        assert_eq!(
+            Context::from_json(many),
+            Err(InvalidContext::TooManyAttributes)
+        );
         let refused = read(json!({ "n".repeat(129): 1 }));
         assert_eq!(refused, Err(InvalidContext::AttributeName));
     }

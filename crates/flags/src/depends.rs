@@ -31,7 +31,10 @@ pub(crate) fn check(
         };
         let known = || rows.iter().flatten();
         if known().next().is_none() {
-            return Err(Invalid::new(format!("{}/flag", pointer()), "there is no such flag"));
+            return Err(Invalid::new(
+                format!("{}/flag", pointer()),
+                "there is no such flag",
+            ));
         }
         let unknown = prerequisite.variants.iter().position(|variant| {
             !known().any(|row| matches!(row, Row::Flag(flag) if flag.has(variant)))
@@ -79,7 +82,9 @@ impl<'a> Walk<'a> {
     fn visit(&mut self, flag: &'a Flag) -> Result<(), String> {
         self.visits += 1;
         if self.visits > DEPENDENCIES_MAX {
-            return Err(format!("more than {DEPENDENCIES_MAX} flags would be looked at"));
+            return Err(format!(
+                "more than {DEPENDENCIES_MAX} flags would be looked at"
+            ));
         }
         if !self.path.insert(&flag.key) {
             return Err(format!("{} waits for itself in turn", flag.key));

@@ -96,8 +96,8 @@ pub struct Evaluation {
     pub rule: Option<SmolStr>,
     /// What disabled it.
     pub cause: Option<Cause>,
-    /// Whether there is an override by the tenant that does not count.
-    pub void_override: bool,
+    /// Whether the tenant has a flag of this key too, whether it counted or not.
+    pub overridden: bool,
 }
 
 impl Evaluation {
@@ -160,7 +160,7 @@ struct Deciding<'a> {
     layer: LayerName,
     beyond_floor: Option<Result<&'a Flag, Unevaluated>>,
     mode: Option<Mode>,
-    void_override: bool,
+    overridden: bool,
 }
 
 impl Layers<'_> {
@@ -191,7 +191,7 @@ impl<'a> Deciding<'a> {
             layer: LayerName::System,
             beyond_floor: None,
             mode: Some(system.mode),
-            void_override: false,
+            overridden: tenant.is_some(),
         };
         let Some(row) = tenant else {
             return Ok(of_system);
@@ -208,10 +208,7 @@ impl<'a> Deciding<'a> {
                 beyond_floor: Some(read),
                 ..of_system
             }),
-            _ => Ok(Self {
-                void_override: true,
-                ..of_system
-            }),
+            _ => Ok(of_system),
         }
     }
 
@@ -222,7 +219,7 @@ impl<'a> Deciding<'a> {
             layer: LayerName::Tenant,
             beyond_floor: None,
             mode: None,
-            void_override: false,
+            overridden: true,
         })
     }
 }
@@ -254,7 +251,7 @@ impl<'a> Asking<'a> {
             mode: deciding.mode,
             rule: served.rule.cloned(),
             cause: served.cause,
-            void_override: deciding.void_override,
+            overridden: deciding.overridden,
         })
     }
 
@@ -280,7 +277,11 @@ impl<'a> Asking<'a> {
         }
         Ok(Served {
             variant: &flag.default,
-            reason: if flag.rules.is_empty() { Reason::Static } else { Reason::Default },
+            reason: if flag.rules.is_empty() {
+                Reason::Static
+            } else {
+                Reason::Default
+            },
             rule: None,
             cause: None,
         })
@@ -348,7 +349,11 @@ impl<'a> Asking<'a> {
             return Ok(None);
         }
         let key = flag.key.as_str();
-        let sticky_to = || context.targeting_key().ok_or(Unevaluated::TargetingKeyMissing);
+        let sticky_to = || {
+            context
+                .targeting_key()
+                .ok_or(Unevaluated::TargetingKeyMissing)
+        };
         if !rule.rollout.is_all() && !rule.rollout.includes(key, sticky_to()?) {
             return Ok(None);
         }
@@ -373,4 +378,12 @@ fn pick<'f>(
     let drawn = draw(flag, targeting_key, *total);
     let found = shares.iter().find(|(sum, _)| drawn <= *sum);
     found.map(|(_, variant)| variant)
+}
+
+impl Rule {
+    /// Whether it matches everyone at `now`, with one and the same variant.
+    pub(crate) fn is_for_everyone(&self, now: Timestamp) -> bool {
+        let one = matches!(self.target, Target::One(_));
+        one && self.constraints.is_empty() && self.rollout.is_all() && self.window.holds(now)
+    }
 }

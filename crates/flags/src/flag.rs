@@ -151,7 +151,9 @@ impl Flag {
         };
         let off = match &definition.off_variant {
             Some(name) => variants.find("/off_variant", name)?,
-            None => variants.boolean(false).unwrap_or_else(|| Arc::clone(&default)),
+            None => variants
+                .boolean(false)
+                .unwrap_or_else(|| Arc::clone(&default)),
         };
         let mode = definition.mode.unwrap_or_default();
         if mode == Mode::DenyFloor && variants.kind != Kind::Boolean {
@@ -206,7 +208,9 @@ impl Flag {
     /// The moments at which what it serves may change by itself.
     pub(crate) fn boundaries(&self) -> impl Iterator<Item = Timestamp> {
         let windows = std::iter::once(self.window).chain(self.rules.iter().map(|rule| rule.window));
-        windows.flat_map(|window| [window.from, window.until]).flatten()
+        windows
+            .flat_map(|window| [window.from, window.until])
+            .flatten()
     }
 }
 
@@ -227,7 +231,11 @@ impl Variants {
             };
             return Ok(Self {
                 kind: Kind::Boolean,
-                all: [variant(VariantName::on(), true), variant(VariantName::off(), false)].into(),
+                all: [
+                    variant(VariantName::on(), true),
+                    variant(VariantName::off(), false),
+                ]
+                .into(),
                 implied: true,
             });
         };
@@ -254,12 +262,20 @@ impl Variants {
     }
 
     fn find(&self, pointer: &str, name: &str) -> Result<Arc<Variant>, Invalid> {
-        let found = self.all.iter().find(|variant| variant.name.as_str() == name);
-        found.cloned().ok_or_else(|| Invalid::new(pointer, "is none of the variants"))
+        let found = self
+            .all
+            .iter()
+            .find(|variant| variant.name.as_str() == name);
+        found
+            .cloned()
+            .ok_or_else(|| Invalid::new(pointer, "is none of the variants"))
     }
 
     fn boolean(&self, wanted: bool) -> Option<Arc<Variant>> {
-        let found = self.all.iter().find(|variant| variant.value == Value::Bool(wanted));
+        let found = self
+            .all
+            .iter()
+            .find(|variant| variant.value == Value::Bool(wanted));
         found.cloned()
     }
 
@@ -284,7 +300,8 @@ fn parsed<T: std::str::FromStr<Err: fmt::Display>>(
     pointer: impl FnOnce() -> String,
     text: &str,
 ) -> Result<T, Invalid> {
-    text.parse().map_err(|error: T::Err| Invalid::new(pointer(), error.to_string()))
+    text.parse()
+        .map_err(|error: T::Err| Invalid::new(pointer(), error.to_string()))
 }
 
 fn check_description(text: &str) -> Result<(), Invalid> {
@@ -316,7 +333,12 @@ fn prerequisites(
         let variant = |(of, name): (usize, &String)| {
             parsed(|| format!("/prerequisites/{at}/variants/{of}"), name)
         };
-        let variants = given.variants.iter().enumerate().map(variant).collect::<Result<_, _>>()?;
+        let variants = given
+            .variants
+            .iter()
+            .enumerate()
+            .map(variant)
+            .collect::<Result<_, _>>()?;
         Ok(Prerequisite { flag, variants })
     };
     given.iter().enumerate().map(one).collect()
@@ -324,7 +346,10 @@ fn prerequisites(
 
 fn rules(given: &[RuleDefinition], variants: &Variants) -> Result<Box<[Rule]>, Invalid> {
     if given.len() > RULES_MAX {
-        return Err(Invalid::new("/rules", format!("a flag has at most {RULES_MAX} rules")));
+        return Err(Invalid::new(
+            "/rules",
+            format!("a flag has at most {RULES_MAX} rules"),
+        ));
     }
     let one = |(at, given): (usize, &RuleDefinition)| {
         rule(given, variants).map_err(|invalid| invalid.within(&format!("/rules/{at}")))
@@ -333,7 +358,11 @@ fn rules(given: &[RuleDefinition], variants: &Variants) -> Result<Box<[Rule]>, I
 }
 
 fn rule(given: &RuleDefinition, variants: &Variants) -> Result<Rule, Invalid> {
-    if given.name.as_ref().is_some_and(|name| name.chars().count() > RULE_NAME_CHARS_MAX) {
+    if given
+        .name
+        .as_ref()
+        .is_some_and(|name| name.chars().count() > RULE_NAME_CHARS_MAX)
+    {
         let why = format!("must have at most {RULE_NAME_CHARS_MAX} characters");
         return Err(Invalid::new("/name", why));
     }
@@ -353,7 +382,12 @@ fn rule(given: &RuleDefinition, variants: &Variants) -> Result<Rule, Invalid> {
     Ok(Rule {
         name: given.name.as_deref().map(SmolStr::new),
         window: Window::new(given.from, given.until)?,
-        constraints: given.when.iter().enumerate().map(constraint).collect::<Result<_, _>>()?,
+        constraints: given
+            .when
+            .iter()
+            .enumerate()
+            .map(constraint)
+            .collect::<Result<_, _>>()?,
         rollout,
         target: target(given, variants)?,
     })
@@ -374,7 +408,10 @@ fn target(given: &RuleDefinition, variants: &Variants) -> Result<Target, Invalid
 
 fn weighted(given: &[WeightDefinition], variants: &Variants) -> Result<Target, Invalid> {
     if given.len() > VARIANTS_MAX {
-        return Err(Invalid::new("/weights", format!("at most {VARIANTS_MAX} weights")));
+        return Err(Invalid::new(
+            "/weights",
+            format!("at most {VARIANTS_MAX} weights"),
+        ));
     }
     let (mut sum, mut named, mut shares) = (0, BTreeSet::new(), Vec::with_capacity(given.len()));
     for (at, one) in given.iter().enumerate() {
@@ -387,7 +424,10 @@ fn weighted(given: &[WeightDefinition], variants: &Variants) -> Result<Target, I
             return Err(Invalid::new(format!("{pointer}/variant"), "is named twice"));
         }
         sum += one.weight;
-        shares.push((sum, variants.find(&format!("{pointer}/variant"), &one.variant)?));
+        shares.push((
+            sum,
+            variants.find(&format!("{pointer}/variant"), &one.variant)?,
+        ));
     }
     if sum == 0 {
         return Err(Invalid::new("/weights", "must not all be 0"));

@@ -155,15 +155,29 @@ mod tests {
     #[test]
     fn keys_have_one_form() {
         let long = "k".repeat(KEY_BYTES_MAX);
-        for good in ["a", "7", "team/checkout", "gates.enforce.nexus.*".trim_end_matches(".*"), "a:b", "systems", &long] {
+        for good in [
+            "a",
+            "7",
+            "team/checkout",
+            "gates.enforce.nexus.*".trim_end_matches(".*"),
+            "a:b",
+            "systems",
+            &long,
+        ] {
             assert_eq!(good.parse::<FlagKey>().unwrap().as_str(), good);
         }
         let too_long = "k".repeat(KEY_BYTES_MAX + 1);
-        for bad in ["", "/a", "a/", "a//b", "a b", "ä", "-a", "a\n", "a%2Fb", "*", &too_long] {
+        for bad in [
+            "", "/a", "a/", "a//b", "a b", "ä", "-a", "a\n", "a%2Fb", "*", &too_long,
+        ] {
             assert_eq!(bad.parse::<FlagKey>(), Err(InvalidKey::Form), "{bad:?}");
         }
         for reserved in ["system", "system/a", "history/a", "stale", "stale/b/c"] {
-            assert_eq!(reserved.parse::<FlagKey>(), Err(InvalidKey::Reserved), "{reserved}");
+            assert_eq!(
+                reserved.parse::<FlagKey>(),
+                Err(InvalidKey::Reserved),
+                "{reserved}"
+            );
         }
     }
 

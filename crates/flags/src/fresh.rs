@@ -1,0 +1,201 @@
+//! A short memory of layers.
+//!
+//! What is older than half of [`FRESH_MAX`] is compared with the store by one request, while
+//! others go on with what is remembered; what is older than that waits for the comparison.
+//!
+//! **Invariants:**
+//! - what it gives is younger than [`FRESH_MAX`], counted from before it was read;
+//! - what it gives is not older than a change that was made here: each entry carries the
+//!   count of changes, taken before it was read, and a change moves that count before it
+//!   is acknowledged;
+//! - it holds at most about [`MEMORY_BYTES_MAX`], however many tenants there are.
+
+use std::{
+    hash::BuildHasher,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use identity::{Env, TenantId, Timestamp};
+use parking_lot::RwLock;
+use quick_cache::{DefaultHashBuilder, Weighter, sync::Cache};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::Layer;
+
+/// How old an answer may be: so long a change made on another node may stay unseen.
+pub const FRESH_MAX: Duration = Duration::from_secs(1);
+/// From this age on an entry is compared with the store before others have to wait for it.
+const AGEING: Duration = Duration::from_millis(500);
+/// Memory for the layers of tenants; the least used are forgotten first.
+pub const MEMORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// What an entry takes beside its flags.
+const ENTRY_BYTES: u64 = 256;
+/// Flags in memory take more than in the store: parsed values, names, pointers.
+const MEMORY_PER_STORED_BYTE: u64 = 4;
+/// Tenants for which the cache is laid out at first.
+const TENANTS_EXPECTED: usize = 16 * 1024;
+/// Counts of changes and turns, shared by all keys: a collision costs time, never truth.
+const STRIPES: usize = 1024;
+
+/// A layer in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum LayerKey {
+    System,
+    Tenant(TenantId, Env),
+}
+
+/// What a layer was at `at`, when `changes` had been counted.
+pub(crate) struct Entry {
+    pub(crate) layer: Arc<Layer>,
+    bytes: u64,
+    at: Timestamp,
+    changes: u64,
+}
+
+/// The state of things before something is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Before {
+    at: Timestamp,
+    changes: u64,
+}
+
+/// What is remembered of a layer.
+pub(crate) enum Memory {
+    /// It may be used.
+    Fresh(Arc<Entry>),
+    /// It may be used, and whoever gets a turn compares it.
+    Ageing(Arc<Entry>),
+    /// It has to be compared, if the layer is remembered at all.
+    Old(Option<Arc<Entry>>),
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<(TenantId, Env), Arc<Entry>> for ByBytes {
+    fn weight(&self, _: &(TenantId, Env), entry: &Arc<Entry>) -> u64 {
+        ENTRY_BYTES + entry.bytes * MEMORY_PER_STORED_BYTE
+    }
+}
+
+#[derive(Default)]
+struct Stripe {
+    changes: AtomicU64,
+    turn: Mutex<()>,
+}
+
+/// Layers by key.
+pub(crate) struct Fresh {
+    system: RwLock<Option<Arc<Entry>>>,
+    tenants: Cache<(TenantId, Env), Arc<Entry>, ByBytes>,
+    stripes: Box<[Stripe]>,
+    system_stripe: Stripe,
+    hasher: DefaultHashBuilder,
+}
+
+impl Fresh {
+    pub(crate) fn new() -> Self {
+        Self {
+            system: RwLock::new(None),
+            tenants: Cache::with_weighter(TENANTS_EXPECTED, MEMORY_BYTES_MAX, ByBytes),
+            stripes: std::iter::repeat_with(Stripe::default)
+                .take(STRIPES)
+                .collect(),
+            system_stripe: Stripe::default(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    /// What is remembered, and the state of things to compare with before reading.
+    pub(crate) fn get(&self, key: &LayerKey, now: Timestamp) -> (Memory, Before) {
+        let before = Before {
+            at: now,
+            changes: self.stripe(key).changes.load(Ordering::SeqCst),
+        };
+        let entry = match key {
+            LayerKey::System => self.system.read().clone(),
+            LayerKey::Tenant(tenant, env) => self.tenants.get(&(tenant.clone(), *env)),
+        };
+        let memory = match entry {
+            Some(entry) => match entry.age(&before) {
+                Some(age) if age < AGEING => Memory::Fresh(entry),
+                Some(age) if age < FRESH_MAX => Memory::Ageing(entry),
+                _ => Memory::Old(Some(entry)),
+            },
+            None => Memory::Old(None),
+        };
+        (memory, before)
+    }
+
+    /// Remembers what was read after `before`.
+    pub(crate) fn keep(&self, key: LayerKey, layer: Arc<Layer>, bytes: u64, before: Before) {
+        let Before { at, changes } = before;
+        let entry = Arc::new(Entry {
+            layer,
+            bytes,
+            at,
+            changes,
+        });
+        match key {
+            LayerKey::System => *self.system.write() = Some(entry),
+            LayerKey::Tenant(tenant, env) => self.tenants.insert((tenant, env), entry),
+        }
+    }
+
+    /// Remembers that an entry was still right after `before`.
+    pub(crate) fn renew(&self, key: LayerKey, entry: &Entry, before: Before) {
+        self.keep(key, Arc::clone(&entry.layer), entry.bytes, before);
+    }
+
+    /// The right to read a layer, of which one request has it at a time.
+    pub(crate) async fn turn(&self, key: &LayerKey) -> MutexGuard<'_, ()> {
+        self.stripe(key).turn.lock().await
+    }
+
+    /// As [`Fresh::turn`], if nobody has it.
+    pub(crate) fn try_turn(&self, key: &LayerKey) -> Option<MutexGuard<'_, ()>> {
+        self.stripe(key).turn.try_lock().ok()
+    }
+
+    /// Forgets a layer when the returned value is dropped: after a commit, however it ended.
+    pub(crate) fn forget_afterwards(&self, key: &LayerKey) -> ForgetOnDrop<'_> {
+        ForgetOnDrop(&self.stripe(key).changes)
+    }
+
+    /// How many tenants' layers are remembered, and about how many bytes they take.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        (self.tenants.len(), self.tenants.weight())
+    }
+
+    fn stripe(&self, key: &LayerKey) -> &Stripe {
+        let at = self.hasher.hash_one(key) % STRIPES as u64;
+        let stripe = match key {
+            LayerKey::System => None,
+            LayerKey::Tenant(..) => self.stripes.get(usize::try_from(at).unwrap_or_default()),
+        };
+        // A tenant's is always there: the index is below the number of stripes.
+        stripe.unwrap_or(&self.system_stripe)
+    }
+}
+
+impl Entry {
+    /// How long ago it was read; `None` if it counts no more: something was changed since,
+    /// or a clock that was set back makes it look young.
+    fn age(&self, now: &Before) -> Option<Duration> {
+        let counts = self.changes == now.changes && self.at <= now.at;
+        counts.then(|| now.at.since(self.at))
+    }
+}
+
+/// Counts a change when it is dropped.
+pub(crate) struct ForgetOnDrop<'a>(&'a AtomicU64);
+
+impl Drop for ForgetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
