@@ -68,6 +68,7 @@ impl Installation {
             former_keys: Vec::new(),
             predecessors: Vec::new(),
             epoch_every: EPOCH_EVERY,
+            retention: None,
         };
         let audit = Audit::open(deps, config).await?;
         let opened = Self { engine, audit };

@@ -44,6 +44,9 @@ impl AuditParts {
             Some(path) => missing.collect(anchor(path)).map(Some),
             None => Some(None),
         };
+        let retention = audit.retention();
+        let named = |error| format!("audit.retention_days: {error}");
+        let retention = missing.collect(retention.map_err(named));
         Some(Self {
             signers: signers?,
             wrapping: wrapping?,
@@ -56,6 +59,7 @@ impl AuditParts {
                 former_keys: audit.former_keys.clone(),
                 predecessors: predecessors(audit, missing)?,
                 epoch_every: audit.epoch_every(),
+                retention: retention?,
             },
         })
     }

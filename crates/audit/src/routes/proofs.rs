@@ -23,6 +23,7 @@ pub(crate) struct ReceiptQuery {
         ("since" = Option<u64>, Query, description = "The size of a checkpoint that you know")),
     responses((status = 200, description = "The receipt, as docs/audit-format.md describes it"),
         (status = 404, description = "There is no such record"),
+        (status = 410, description = "Retention has removed it"),
         (status = 503, description = "No checkpoint covers it yet")))]
 pub(crate) async fn receipt(
     admitted: Admitted<ReadAudit, (), Place>,
@@ -53,7 +54,7 @@ pub(crate) async fn checkpoint(
 /// Which records to export.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(crate) struct ExportBody {
-    /// The first seq; 1 when absent.
+    /// The first seq; the first that retention has not removed when absent.
     from: Option<u64>,
     /// The last seq; the last that a checkpoint covers when absent.
     to: Option<u64>,
@@ -64,14 +65,19 @@ pub(crate) struct ExportBody {
 /// Exports records with all proofs as JSON lines that verify offline.
 #[utoipa::path(post, path = "/audit/export", tag = "audit", request_body = ExportBody,
     responses((status = 200, description = "JSON lines, as docs/audit-format.md describes them",
-        content_type = "application/jsonl")))]
+        content_type = "application/jsonl"),
+        (status = 410, description = "Retention has removed the first of them")))]
 pub(crate) async fn export(
     admitted: Admitted<ExportAudit, Json<ExportBody>>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let Json(ExportBody { from, to, since }) = admitted.body;
-    let from = Seq::try_from(from.unwrap_or(1))
-        .map_err(|_| Problem::invalid("/from", "is a seq, 1 or more"))?;
+    let from = match from {
+        Some(from) => {
+            Seq::try_from(from).map_err(|_| Problem::invalid("/from", "is a seq, 1 or more"))?
+        }
+        None => audit.oldest(&admitted.scope).await?,
+    };
     if to.is_some_and(|to| to < from.index()) {
         return Err(Problem::invalid("/to", "is not before from"));
     }

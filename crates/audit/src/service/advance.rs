@@ -110,7 +110,7 @@ impl Audit {
         let end = head.state.size();
         let events = found.into_iter().map(|found| found.event);
         let events: Vec<IndexEvent> = events.take_while(|event| event.seq.get() <= end).collect();
-        let plan = self.index(log, &head.index, &events).await?;
+        let plan = self.index(&log.id, &head.index, &events).await?;
         head.index = plan.next;
         Ok(Some(Advance {
             more: stored > end || head.indexed() < end,
@@ -128,11 +128,11 @@ impl Audit {
     /// Adds `events` to an index, or does its upkeep alone, if it cannot take them now.
     pub(super) async fn index(
         &self,
-        log: &Log,
+        log: &LogId,
         index: &Index,
         events: &[IndexEvent],
     ) -> Result<Plan, StoreError> {
-        let pages = self.layout.index(&self.documents, &log.id);
+        let pages = self.layout.index(&self.documents, log);
         let mut plan = index.advance(&pages, events).await;
         if plan == Err(IndexError::Behind) {
             plan = index.advance(&pages, &[]).await;
@@ -142,7 +142,7 @@ impl Audit {
             Err(IndexError::Store(error)) => Err(error),
             Err(error) => {
                 metrics::counter!("tenantry_audit_indexes_renewed_total").increment(1);
-                tracing::error!(log = %log.id, %error, "an audit index is built anew");
+                tracing::error!(%log, %error, "an audit index is built anew");
                 let plan = index.renewed().advance(&pages, &[]).await;
                 plan.map_err(|error| match error {
                     IndexError::Store(error) => error,

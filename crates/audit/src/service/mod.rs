@@ -26,6 +26,7 @@ mod reader;
 mod recorder;
 mod recover;
 mod refusals;
+mod retention;
 mod retry;
 mod spool;
 mod stored;
@@ -45,7 +46,7 @@ use identity::{Clock, Entropy, SystemAuthority, TenantId, UserId};
 use store::{Documents, EventLog, Version};
 use tokio::sync::Mutex;
 
-pub use config::AuditConfig;
+pub use config::{AuditConfig, InvalidRetention, Retention};
 pub use erase::{EraseError, Erased};
 pub use layout::LogId;
 pub use proofs::ProofError;
@@ -64,6 +65,7 @@ use layout::Layout;
 use logs::Logs;
 use publisher::Publisher;
 use refusals::Refusals;
+use retention::Walk;
 use spool::Spool;
 use subjects::Subjects;
 
@@ -115,6 +117,7 @@ pub struct Audit {
     owner: OnceLock<Version>,
     /// Held by whoever changes heads, so that an epoch tells of all or nothing of a change.
     rounds: Mutex<()>,
+    walk: Walk,
     /// Why nothing is recorded or signed any more, if so.
     frozen: OnceLock<String>,
 }
@@ -156,6 +159,7 @@ impl Audit {
             erasures: Erasures::default(),
             owner: OnceLock::new(),
             rounds: Mutex::default(),
+            walk: Walk::default(),
             frozen: OnceLock::new(),
         };
         audit.recover().await?;
@@ -194,14 +198,17 @@ impl Audit {
     }
 
     /// One round: sampled refusals are recorded, what waits is tried again, what
-    /// was appended is integrated and signed.
+    /// was appended is integrated and signed, and what is too old is removed.
     pub async fn turn(self: &Arc<Self>) {
         self.record_refusals().await;
         if self.frozen().is_none() {
             self.retry_spooled().await;
             let _round = self.rounds.lock().await;
             match self.settle().await {
-                Ok(()) => self.integrate().await,
+                Ok(()) => {
+                    self.integrate().await;
+                    self.retain().await;
+                }
                 Err(error) => tracing::warn!(%error, "nothing is integrated before this is known"),
             }
         }

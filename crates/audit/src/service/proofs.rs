@@ -219,6 +219,10 @@ impl Audit {
         if to < from.index() {
             return Err(ProofError::NotFound);
         }
+        let oldest = self.head_of(&vouched.log).await?.oldest();
+        if from.get() < oldest {
+            return Err(ReadError::Removed { oldest }.into());
+        }
         let ask = Ask::Frontier { size: from.index() };
         let frontier = self.prove(&vouched.log, &vouched.state, ask).await?;
         let started = ExportWriter::start(from, to, frontier, vouched.evidence.clone());

@@ -114,6 +114,19 @@ impl Audit {
         }
     }
 
+    /// The first record of the scope's log that retention has not removed, or that comes next.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn oldest(&self, scope: &Scope) -> Result<Seq, ReadError> {
+        let oldest = match self.logs.find(&LogId::of(scope)).await? {
+            Some(log) => self.head_of(&log).await?.oldest(),
+            None => Seq::FIRST.get(),
+        };
+        let full = |_| StoreError::Limit("the log is full".to_owned()).into();
+        Seq::try_from(oldest).map_err(full)
+    }
+
     /// Up to `limit` records of the scope's log after the seq `after`, in order.
     /// Records that retention has removed are passed over.
     ///

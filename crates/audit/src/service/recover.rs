@@ -293,7 +293,16 @@ impl Audit {
                 ));
             }
         }
-        let stored = self.events.bounds(&log.records).await?.head;
+        let bounds = self.events.bounds(&log.records).await?;
+        let stored = bounds.head;
+        if bounds.oldest > head.oldest() {
+            self.freeze(format!(
+                "{}: retention kept the records from {}, they begin with {}",
+                log.id,
+                head.oldest(),
+                bounds.oldest
+            ));
+        }
         if stored < head.state.size() {
             self.freeze(format!(
                 "{}: {} records are integrated, {stored} are stored",

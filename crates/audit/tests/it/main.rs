@@ -15,6 +15,7 @@ mod index;
 mod proofs;
 mod python;
 mod query;
+mod retention;
 mod sealing;
 mod service;
 mod stranger;

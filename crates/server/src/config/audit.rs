@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use audit::{Origin, TrustFile};
+use audit::{
+    Origin, TrustFile,
+    service::{InvalidRetention, Retention},
+};
 use serde::{Deserialize, Serialize};
 
 /// Under which name the audit log signs, and where it keeps what the store may not hold.
@@ -33,6 +36,9 @@ pub struct AuditConfig {
     /// Milliseconds between two checkpoints, if anything was recorded.
     #[serde(default = "default_epoch_every_ms")]
     pub epoch_every_ms: u64,
+    /// Days that records are kept; for ever by default.
+    #[serde(default)]
+    pub retention_days: Option<u32>,
 }
 
 /// A log whose checkpoints are believed, and which signs no more.
@@ -75,12 +81,21 @@ impl AuditConfig {
             spool: None,
             anchor: Some(anchor),
             epoch_every_ms: default_epoch_every_ms(),
+            retention_days: None,
         }
     }
 
     /// How often a checkpoint is signed, if anything was recorded.
     pub(crate) const fn epoch_every(&self) -> Duration {
         Duration::from_millis(self.epoch_every_ms)
+    }
+
+    /// How long records are kept, if not for ever.
+    pub(crate) fn retention(&self) -> Result<Option<Retention>, InvalidRetention> {
+        let span = |days| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+        self.retention_days
+            .map(|days| span(days).try_into())
+            .transpose()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -17,7 +17,7 @@ use store::{
 };
 use tenantry_audit::{
     Actor, DatasetEvent, Target, TargetId,
-    service::{Audit, AuditConfig, AuditDeps, Entry, Filter, WrappingKey},
+    service::{Audit, AuditConfig, AuditDeps, Entry, Filter, Retention, WrappingKey},
 };
 use testkit::{FakeClock, Faulty, MemoryDocuments, MemoryEventLog, World};
 
@@ -27,15 +27,19 @@ pub(crate) const TENANT: &str = "t_a";
 
 /// Documents and events that were returned.
 #[derive(Default)]
-pub(crate) struct Count(AtomicUsize);
+pub(crate) struct Count {
+    read: AtomicUsize,
+    /// Whether no event can be removed.
+    pub(crate) no_trims: AtomicBool,
+}
 
 impl Count {
     /// How many were read since the last call.
     pub(crate) fn take(&self) -> usize {
-        self.0.swap(0, Ordering::SeqCst)
+        self.read.swap(0, Ordering::SeqCst)
     }
     fn add(&self, more: usize) {
-        self.0.fetch_add(more, Ordering::SeqCst);
+        self.read.fetch_add(more, Ordering::SeqCst);
     }
 }
 
@@ -88,6 +92,9 @@ impl EventLog for Counted<MemoryEventLog> {
         self.inner.tail(stream, after).await
     }
     async fn trim(&self, stream: &StreamKey, up_to: u64) -> Result<(), StoreError> {
+        if self.count.no_trims.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("made to fail".to_owned()));
+        }
         self.inner.trim(stream, up_to).await
     }
 }
@@ -100,6 +107,8 @@ pub(crate) struct Desk {
     pub(crate) world: World,
     pub(crate) audit: Arc<Audit>,
     pub(crate) scope: Scope,
+    /// Holds from the next time on that the log is opened.
+    pub(crate) retention: Option<Retention>,
     folder: tempfile::TempDir,
 }
 
@@ -116,7 +125,7 @@ impl Desk {
             count: Arc::clone(&count),
         }));
         let folder = tempfile::tempdir().unwrap();
-        let config = config(&folder);
+        let config = config(&folder, None);
         let deps = deps(&world, documents.clone(), events.clone());
         let audit = Audit::open(deps, config).await.unwrap();
         let scope = world.scope(TENANT, Env::Prod, "u_owner").await;
@@ -127,15 +136,23 @@ impl Desk {
             world,
             audit,
             scope,
+            retention: None,
             folder,
         }
     }
 
-    /// Stops, and begins again with what is stored.
+    /// Stops, and begins again with what is stored, which is sound.
     pub(crate) async fn reopen(&mut self) {
-        let deps = deps(&self.world, self.documents.clone(), self.events.clone());
-        self.audit = Audit::open(deps, config(&self.folder)).await.unwrap();
+        self.reopen_whatever().await;
         assert_eq!(self.audit.frozen(), None);
+    }
+
+    /// Stops, and begins again with what is stored.
+    pub(crate) async fn reopen_whatever(&mut self) {
+        let deps = deps(&self.world, self.documents.clone(), self.events.clone());
+        self.audit = Audit::open(deps, config(&self.folder, self.retention))
+            .await
+            .unwrap();
     }
 
     /// Records an event; gives its seq.
@@ -179,6 +196,19 @@ impl Desk {
         }
     }
 
+    /// The stream of a tenant's records.
+    pub(crate) fn stream(tenant: &str) -> StreamKey {
+        let authority = SystemAuthority::assume();
+        let tenant = tenant.parse().unwrap();
+        StreamKey::of_tenant(&authority, &tenant, Env::Prod, "audit", "log")
+    }
+
+    /// The first record of a tenant that is stored.
+    pub(crate) async fn stored_from(&self, tenant: &str) -> u64 {
+        let bounds = self.events.bounds(&Self::stream(tenant)).await;
+        bounds.unwrap().oldest
+    }
+
     /// The pages of the index.
     pub(crate) async fn pages(&self) -> Vec<(DocKey, Document)> {
         let authority = SystemAuthority::assume();
@@ -196,13 +226,14 @@ impl Desk {
     }
 }
 
-fn config(folder: &tempfile::TempDir) -> AuditConfig {
+fn config(folder: &tempfile::TempDir, retention: Option<Retention>) -> AuditConfig {
     AuditConfig {
         spool: folder.path().join("spool"),
         anchor: None,
         former_keys: Vec::new(),
         predecessors: Vec::new(),
         epoch_every: Duration::from_secs(1),
+        retention,
     }
 }
 

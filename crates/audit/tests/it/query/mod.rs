@@ -152,7 +152,8 @@ async fn a_question_finds_what_a_look_through_all_would() {
     answers_as_a_list(&desk, &list, questions()).await;
     desk.reopen().await;
     desk.audit.turn().await;
-    answers_as_a_list(&desk, &list, questions()).await;
+    let some = questions().into_iter().step_by(4).collect();
+    answers_as_a_list(&desk, &list, some).await;
 }
 
 /// Ten records of one person among others', in a log and in one five times as long.

@@ -111,6 +111,7 @@ impl House {
             former_keys: self.former_keys.clone(),
             predecessors: self.predecessors.clone(),
             epoch_every: Duration::from_secs(1),
+            retention: None,
         };
         Audit::open(deps, config).await
     }
