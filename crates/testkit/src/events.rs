@@ -114,10 +114,10 @@ impl Log {
             return Read::Gap { reason, bounds };
         }
         let first = after.map_or(bounds.oldest, |cursor| cursor.seq + 1);
+        let passed_over = usize::try_from(first - bounds.oldest).unwrap_or(usize::MAX);
         let mut bytes = 0;
-        let events = (bounds.oldest..)
-            .zip(&stream.events)
-            .skip_while(|(seq, _)| *seq < first)
+        let events = (first..)
+            .zip(stream.events.iter().skip(passed_over))
             .take(limit.clamp(1, READ_EVENTS_MAX))
             .take_while(|(seq, body)| {
                 bytes += body.len();
