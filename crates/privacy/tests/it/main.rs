@@ -11,5 +11,6 @@
 )]
 
 mod pii;
+mod pii_by_hand;
 mod pii_corpus;
 mod prefs;
