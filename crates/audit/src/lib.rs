@@ -23,6 +23,7 @@ mod label;
 pub mod leaf;
 mod lines;
 pub mod log;
+pub mod ocsf;
 #[cfg(feature = "http")]
 mod openapi;
 pub mod receipt;

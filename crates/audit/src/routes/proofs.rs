@@ -1,6 +1,6 @@
 //! Receipts, checkpoints and exports.
 
-use actix_web::{HttpResponse, http::header, web::Data};
+use actix_web::{HttpResponse, HttpResponseBuilder, http::header, web::Data};
 use identity::{
     Code, Problem,
     http::{Admitted, Json, Public, Query},
@@ -51,18 +51,32 @@ pub(crate) async fn checkpoint(
         .body(note.to_string()))
 }
 
+/// In what form records are exported.
+#[derive(Clone, Copy, Default, PartialEq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ExportFormat {
+    /// With all proofs; it verifies offline.
+    #[default]
+    Proven,
+    /// As OCSF events of class 6003, without proofs.
+    Ocsf,
+}
+
 /// Which records to export.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(crate) struct ExportBody {
+    /// `proven` when absent.
+    #[serde(default)]
+    format: ExportFormat,
     /// The first seq; the first that retention has not removed when absent.
     from: Option<u64>,
-    /// The last seq; the last that a checkpoint covers when absent.
+    /// The last seq; when absent the last that a checkpoint covers, or, for `ocsf`, the last.
     to: Option<u64>,
-    /// The size of a checkpoint that you know.
+    /// The size of a checkpoint that you know; for `proven` alone.
     since: Option<u64>,
 }
 
-/// Exports records with all proofs as JSON lines that verify offline.
+/// Exports records as JSON lines: with all proofs, so that they verify offline, or as OCSF events.
 #[utoipa::path(post, path = "/audit/export", tag = "audit", request_body = ExportBody,
     responses((status = 200, description = "JSON lines, as docs/audit-format.md describes them",
         content_type = "application/jsonl"),
@@ -71,7 +85,10 @@ pub(crate) async fn export(
     admitted: Admitted<ExportAudit, Json<ExportBody>>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let Json(ExportBody { from, to, since }) = admitted.body;
+    let Json(body) = admitted.body;
+    let ExportBody {
+        from, to, since, ..
+    } = body;
     let from = match from {
         Some(from) => {
             Seq::try_from(from).map_err(|_| Problem::invalid("/from", "is a seq, 1 or more"))?
@@ -82,12 +99,26 @@ pub(crate) async fn export(
         return Err(Problem::invalid("/to", "is not before from"));
     }
     let audit = audit.into_inner();
-    let lines = audit.export(&admitted.scope, from, to, since).await?;
-    Ok(HttpResponse::Ok()
-        .content_type("application/jsonl")
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"audit.jsonl\"",
-        ))
-        .streaming(lines))
+    match body.format {
+        ExportFormat::Proven => {
+            let lines = audit.export(&admitted.scope, from, to, since).await?;
+            Ok(download("audit.jsonl").streaming(lines))
+        }
+        ExportFormat::Ocsf if since.is_some() => {
+            Err(Problem::invalid("/since", "is for the format proven"))
+        }
+        ExportFormat::Ocsf => {
+            let lines = audit.ocsf_export(&admitted.scope, from, to).await?;
+            Ok(download("audit.ocsf.jsonl").streaming(lines))
+        }
+    }
+}
+
+fn download(name: &str) -> HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer.content_type("application/jsonl").insert_header((
+        header::CONTENT_DISPOSITION,
+        format!("attachment; filename=\"{name}\""),
+    ));
+    answer
 }

@@ -17,6 +17,7 @@ mod follow;
 mod integrate;
 mod layout;
 mod logs;
+mod ocsf;
 mod orphans;
 mod proofs;
 mod publish;
@@ -57,7 +58,6 @@ pub use recover::OpenAuditError;
 pub use spool::SPOOL_BYTES_MAX;
 pub use wrap::{InvalidWrappingKey, WrappingKey};
 
-#[cfg(feature = "http")]
 pub(crate) use query::{actor, target};
 
 use follow::Erasures;

@@ -11,6 +11,7 @@
 )]
 
 mod documented;
+mod ocsf;
 mod index;
 mod proofs;
 mod python;

@@ -1,4 +1,4 @@
-//! `tenantry audit verify`: what a real server exported is checked by the program alone.
+//! What is taken away from a real server: exports and receipts that `tenantry audit verify` checks alone, OCSF events.
 
 use std::{fs, path::PathBuf, process::Output};
 
@@ -192,4 +192,45 @@ fn only_the_keys_of_the_trust_file_are_believed() {
     let (code, said) = taken.verify(&["--trust", "absent.json", "audit.jsonl"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("absent.json"), "{said}");
+}
+
+#[tokio::test]
+async fn an_export_as_ocsf_has_an_event_for_each_record() {
+    let server = Server::start();
+    let ada = Caller::resident(&server, 0);
+    let last = threads(&server, &ada, &["th_1", "th_2"]).await;
+    let body = json!({"format": "ocsf", "from": 2, "to": last});
+    let lines = export(&server, &ada, &body).await;
+    let events: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let sequences: Vec<u64> = events
+        .iter()
+        .map(|event| event["metadata"]["sequence"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sequences, (2..=last).collect::<Vec<u64>>());
+    for event in &events {
+        assert_eq!(event["class_uid"], 6003);
+        assert_eq!(event["metadata"]["tenant_uid"], server.facts.tenants[0]);
+    }
+    let made = events.last().unwrap();
+    assert_eq!(made["api"]["operation"], "chat.thread.register");
+    assert_eq!(
+        (&made["activity_name"], &made["status"]),
+        (&json!("Create"), &json!("Success"))
+    );
+    let all = export(&server, &ada, &json!({"format": "ocsf"})).await;
+    assert!(all.lines().count() as u64 >= last);
+
+    for (body, status) in [
+        (json!({"format": "ocsf", "since": 1}), 422),
+        (json!({"format": "cef"}), 422),
+        (json!({"format": "ocsf", "from": 0}), 422),
+        (json!({"format": "ocsf", "to": last + 1000}), 404),
+    ] {
+        let request = Request::new("POST", "/audit/export").json(&body);
+        let reply = send(&server, &ada, &request).await;
+        assert_eq!(reply.status, status, "{body}: {}", reply.visible());
+    }
 }
