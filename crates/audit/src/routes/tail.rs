@@ -9,11 +9,8 @@ use super::view::EntryView;
 use crate::service::{Audit, Entry};
 
 impl Audit {
-    /// All logs, as an event log that is only read: the bodies of the stream that
-    /// [`Audit::stream`] names are the items of `GET /audit/events`, each on one line.
-    ///
-    /// A tail of it ends with a gap when a subject of its tenant is erased: who has
-    /// kept what it brought must read it again.
+    /// All logs as [`Audit::readable`] gives them: each body is an item of
+    /// `GET /audit/events`, on one line.
     #[must_use]
     pub fn as_json(self: &Arc<Self>) -> Arc<dyn EventLog> {
         self.readable(json)

@@ -44,9 +44,12 @@ impl Audit {
         self.layout.records(&LogId::of(scope))
     }
 
-    /// All logs, as an event log that is only read: its bodies are what `render`
-    /// makes of each record.
-    pub(crate) fn readable(self: &Arc<Self>, render: fn(&Entry) -> Bytes) -> Arc<dyn EventLog> {
+    /// All logs, as an event log that is only read: the bodies of the stream that
+    /// [`Audit::stream`] names are what `render` makes of each record.
+    ///
+    /// A tail of it ends with a gap when a subject of its tenant is erased: who has
+    /// kept what it brought must read it again.
+    pub fn readable(self: &Arc<Self>, render: fn(&Entry) -> Bytes) -> Arc<dyn EventLog> {
         Arc::new(ReadableLogs {
             audit: Arc::clone(self),
             render,

@@ -1,10 +1,13 @@
 //! Logs that are followed: what comes, for whom, and what ends it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all};
-use identity::{Env, Timestamp};
+use identity::{Clock, Env, Timestamp};
 use serde_json::Value;
 use store::{
     AppendError, Cursor, Epoch, EventLog, GapReason, NewEvent, Read, StoreError, StoredEvent,
@@ -14,6 +17,7 @@ use tenantry_audit::service::Audit;
 use testkit::MemoryEventLog;
 
 use super::house::{House, event, put};
+use crate::query::desk::{Desk, deed};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -145,6 +149,51 @@ async fn a_cursor_that_cannot_be_honoured_is_told() {
         assert!(matches!(end, Some(Err(TailError::Gap(reason, _))) if reason == expected));
         assert_eq!(more(&mut tail).await, None);
     }
+}
+
+/// Retention says what goes before the engine has removed it, and nobody is shown that.
+#[tokio::test]
+async fn what_retention_has_removed_is_a_gap() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let mut desk = Desk::new().await;
+    let put = async |desk: &Desk, n: usize| {
+        let (trace, now) = (format!("req-{n}"), Clock::now(&*desk.world.clock));
+        desk.put(deed("u_1", "a.do", "th_1", &trace, now)).await;
+    };
+    for n in 0..100 {
+        put(&desk, n).await;
+    }
+    desk.audit.turn().await;
+    desk.world.clock.advance(2 * DAY);
+    put(&desk, 100).await;
+    desk.audit.turn().await;
+    desk.count.no_trims.store(true, Ordering::SeqCst);
+    desk.retention = Some(DAY.try_into().unwrap());
+    desk.reopen().await;
+    desk.audit.turn().await;
+    let oldest = desk.audit.oldest(&desk.scope).await.unwrap().get();
+    let (logs, stream) = (desk.audit.as_json(), desk.audit.stream(&desk.scope));
+    let bounds = logs.bounds(&stream).await.unwrap();
+    assert!(oldest > 1);
+    assert_eq!((bounds.oldest, bounds.head), (oldest, 101));
+    assert_eq!(
+        seqs(&page(&logs, &stream, None).await),
+        (oldest..=101).collect::<Vec<_>>()
+    );
+    let gone = Cursor {
+        seq: oldest - 2,
+        ..bounds.at_head()
+    };
+    let read = logs.read(&stream, Some(gone), 10).await.unwrap();
+    let reason = GapReason::Evicted;
+    assert_eq!(read, Read::Gap { reason, bounds });
+    let mut tail = logs.tail(&stream, gone).await.unwrap();
+    assert_eq!(
+        more(&mut tail).await,
+        Some(Err(TailError::Gap(reason, bounds)))
+    );
+    let mut tail = logs.tail(&stream, bounds.before_oldest()).await.unwrap();
+    assert_eq!(seqs(&told(&mut tail, 1).await)[0], oldest);
 }
 
 /// Whoever keeps what a tail brought is told to read it again, in every environment.
