@@ -30,6 +30,16 @@ impl Label {
         Self(SmolStr::new_static("audit.recovery"))
     }
 
+    /// The code of what failed because the store did not answer.
+    pub(crate) const fn unavailable() -> Self {
+        Self(SmolStr::new_static("backend_unavailable"))
+    }
+
+    /// The name of what counts refusals, and the action of those that are counted together.
+    pub(crate) const fn refusals() -> Self {
+        Self(SmolStr::new_static("audit.refusals"))
+    }
+
     /// The action of an erasure.
     pub(crate) const fn subject_erased() -> Self {
         Self(SmolStr::new_static("subject.erased"))

@@ -26,9 +26,17 @@ pub(super) fn read(path: &Path) -> io::Result<Option<String>> {
 /// # Errors
 /// When the disk refuses; then the old one is still there.
 pub(super) fn write(path: &Path, note: &str) -> io::Result<()> {
-    let replacement = path.with_extension("new");
+    let replacement = path.with_added_extension("new");
     let mut file = File::create(&replacement)?;
     file.write_all(note.as_bytes())?;
     file.sync_all()?;
-    fs::rename(&replacement, path)
+    fs::rename(&replacement, path)?;
+    // A renamed file is durable once its folder is.
+    match path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
 }

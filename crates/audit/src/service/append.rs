@@ -80,8 +80,14 @@ impl Audit {
             };
             match self.events.append(&log.records, event).await {
                 Ok(appended) => {
+                    let seq = appended.cursor.seq;
+                    if !appended.duplicate && log.knows_another(seq) {
+                        let why = format!("{} at seq {seq}: the log was shortened", log.id);
+                        self.freeze(why.clone());
+                        return Err(StoreError::Corrupt(why));
+                    }
                     self.logs.mark(&log);
-                    Ok(appended.cursor.seq)
+                    Ok(seq)
                 }
                 Err(AppendError::Store(error)) => Err(error),
                 Err(conflict @ AppendError::IdempotencyConflict) => {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use store::{Batch, CommitError, StoreError};
 
 use super::{Audit, LogId, logs::Log};
-use crate::{Actor, DatasetEvent, Label, Outcome, Phase, seal::KeyId};
+use crate::{Actor, DatasetEvent, Label, Outcome, Phase, Seq, seal::KeyId};
 
 /// How often a hold is tried again because the log changed meanwhile.
 const TRIES_MAX: usize = 16;
@@ -48,30 +48,54 @@ impl Audit {
         scope: &Scope,
         subject: &UserId,
     ) -> Result<Erased, EraseError> {
+        // A hold that is set meanwhile waits.
+        let _round = self.rounds.lock().await;
         for env in Env::ALL {
             if self.hold(scope, env).await? {
                 return Err(EraseError::Held(env));
             }
         }
-        if self.spool.len() > 0 {
+        if self.spool.holds_of(scope.tenant()) {
             let why = "records wait in the spool, which may hold keys of the subject";
             return Err(StoreError::Unavailable(why.to_owned()).into());
         }
-        let destroyed = self.subjects.erase(scope.tenant(), subject).await;
+        let tenant = scope.tenant();
+        let keys = self.subjects.ids(tenant, subject, KEYS_NAMED_MAX).await?;
+        let intent = self.announce(scope, &keys).await?;
+        let destroyed = self.subjects.erase(tenant, subject).await;
         // Also when it failed: some keys may be destroyed.
-        self.erasures.tell(scope.tenant());
-        let keys = destroyed?;
-        let event = self.erased(scope, &keys).await;
+        self.erasures.tell(tenant);
+        let (outcome, count) = match &destroyed {
+            Ok(keys) => (Outcome::Done, keys.len()),
+            Err(_) => (Outcome::Failed(Label::unavailable()), 0),
+        };
+        let named = destroyed.as_deref().unwrap_or(&keys);
+        let mut event = self.erased(scope, named, count).await;
+        event.phase = Phase::Outcome { intent, outcome };
         let recorded = self.record(event).await;
         Ok(Erased {
-            keys: keys.len(),
+            keys: destroyed?.len(),
             // The event is bounded; what cannot be sealed here is a fault of the cipher.
             recorded: recorded.unwrap_or(Recorded::Degraded { why: "cipher" }),
         })
     }
 
+    /// Says on record which keys will be destroyed: they can be named afterwards by nobody.
+    async fn announce(self: &Arc<Self>, scope: &Scope, keys: &[KeyId]) -> Result<Seq, StoreError> {
+        let mut event = self.erased(scope, keys, 0).await;
+        event.phase = Phase::Intent;
+        let refused = |why: &str| StoreError::Unavailable(why.to_owned());
+        match self.record(event).await {
+            Ok(Recorded::Durable { seq }) => {
+                Seq::try_from(seq).map_err(|why| StoreError::Corrupt(why.to_string()))
+            }
+            Ok(Recorded::Degraded { why }) => Err(refused(why)),
+            Err(why) => Err(StoreError::Corrupt(why.to_string())),
+        }
+    }
+
     /// Names the keys, by which the records that they sealed are found, and not the subject.
-    async fn erased(&self, scope: &Scope, keys: &[KeyId]) -> DatasetEvent {
+    async fn erased(&self, scope: &Scope, keys: &[KeyId], destroyed: usize) -> DatasetEvent {
         let actor = Actor::User {
             id: scope.user().clone(),
             role: Some(scope.auth().role()),
@@ -94,7 +118,7 @@ impl Audit {
             repeated: 1,
             metadata: Map::from_iter([
                 ("keys".to_owned(), Value::from(named)),
-                ("destroyed".to_owned(), Value::from(keys.len())),
+                ("destroyed".to_owned(), Value::from(destroyed)),
             ]),
             personal: Vec::new(),
         }
@@ -120,6 +144,9 @@ impl Audit {
     /// # Errors
     /// [`StoreError`].
     pub async fn set_hold(&self, scope: &Scope, on: bool) -> Result<(), StoreError> {
+        if self.frozen().is_some() {
+            return Err(StoreError::ReadOnly("the audit log is frozen".to_owned()));
+        }
         let log = self.logs.open(&LogId::of(scope)).await?;
         let _round = self.rounds.lock().await;
         let settled = self.settle().await;

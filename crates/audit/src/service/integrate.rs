@@ -95,6 +95,9 @@ impl Audit {
                 .for_each(|advance| self.logs.mark(&advance.log));
             return Vec::new();
         }
+        for advance in &group {
+            advance.log.has_integrated(advance.head.state.size());
+        }
         let more = group.into_iter().filter(|advance| advance.more);
         more.map(|advance| advance.log).collect()
     }

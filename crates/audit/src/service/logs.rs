@@ -10,7 +10,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -40,9 +40,21 @@ pub(super) struct Log {
     changed: AtomicBool,
     /// Whether a page of its index was found to be lost.
     index_lost: AtomicBool,
+    /// How many records the tree is known to have.
+    integrated: AtomicU64,
 }
 
 impl Log {
+    /// Notes that the tree has `size` records.
+    pub(super) fn has_integrated(&self, size: u64) {
+        self.integrated.fetch_max(size, Ordering::AcqRel);
+    }
+
+    /// Whether the tree has another record at `seq` than one that was just appended.
+    pub(super) fn knows_another(&self, seq: u64) -> bool {
+        seq <= self.integrated.load(Ordering::Acquire)
+    }
+
     /// Notes that the index is to be built anew.
     pub(super) fn lose_index(&self) {
         self.index_lost.store(true, Ordering::Release);
@@ -149,6 +161,7 @@ impl Logs {
             records: self.layout.records(id),
             changed: AtomicBool::new(false),
             index_lost: AtomicBool::new(false),
+            integrated: AtomicU64::new(0),
         });
         self.known.insert(id.clone(), Arc::clone(&log));
         log

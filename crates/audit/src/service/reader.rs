@@ -175,11 +175,17 @@ impl Audit {
         let events = self.events_after(log, after, limit).await?;
         let end = after + events.len() as u64;
         leaves.hold(self, after, end).await?;
+        if events.is_empty() && after < leaves.state.size() && limit > 0 {
+            return Err(self.missing(log, after + 1).await);
+        }
         let mut entries = Vec::with_capacity(events.len());
-        for event in &events {
-            let expected = leaves.get(event.cursor.seq - 1);
+        for (seq, event) in (after + 1..).zip(&events) {
+            if event.cursor.seq != seq {
+                return Err(self.missing(log, seq).await);
+            }
+            let expected = leaves.get(seq - 1);
             let record = self.checked_record(log, event, expected)?;
-            entries.push(self.entry_of(log, event.cursor.seq, record).await?);
+            entries.push(self.entry_of(log, seq, record).await?);
         }
         Ok(entries)
     }
@@ -236,11 +242,7 @@ impl Audit {
     }
 
     async fn entry_of(&self, log: &Log, seq: u64, record: Record) -> Result<Entry, ReadError> {
-        let tampered = |why: String| ReadError::Tampered {
-            log: log.id.clone(),
-            seq,
-            why,
-        };
+        let tampered = |why: String| self.tampered(log, seq, why);
         let ids: BTreeSet<_> = key_ids(&record.sealed)
             .map_err(|why| tampered(why.to_string()))?
             .into_iter()
@@ -248,6 +250,9 @@ impl Audit {
         let keys = self.subjects.opening(&log.id.tenant, ids).await?;
         let opened = open(&record, &keys).map_err(|why| tampered(why.to_string()))?;
         let leaf = Leaf::parse(&record.leaf).map_err(|why| tampered(why.to_string()))?;
+        if leaf.tenant != log.id.tenant || leaf.env != log.id.env {
+            return Err(tampered("it is a record of another log".to_owned()));
+        }
         Ok(Entry {
             seq: Seq::try_from(seq).map_err(|why| tampered(why.to_string()))?,
             bytes: record.leaf,
@@ -267,7 +272,13 @@ impl Audit {
         let stored = self.documents.get(&self.layout.head(log.slot)).await?;
         let stored =
             stored.ok_or_else(|| StoreError::Corrupt(format!("{} has no head", log.id)))?;
-        Ok((StoredHead::decode(&stored.value)?, stored.version))
+        let head = StoredHead::decode(&stored.value)?;
+        if head.log != log.id || head.slot != log.slot {
+            let why = format!("slot {} is not the one of {}", log.slot, log.id);
+            self.freeze(why.clone());
+            return Err(StoreError::Corrupt(why));
+        }
+        Ok((head, stored.version))
     }
 
     /// Answers `ask` about a log's tree.

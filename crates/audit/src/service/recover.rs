@@ -177,6 +177,11 @@ impl Audit {
                 "epoch {number} is not the one in the log of epochs"
             ));
         }
+        let copy = self.layout.epoch_leaf(epoch.number);
+        let copy = self.documents.get(&copy).await?;
+        if copy.is_none_or(|copy| copy.value != epoch.encode()) {
+            self.freeze(format!("the leaf of epoch {} was altered", epoch.number));
+        }
         let Some(anchored) = anchored else {
             return Ok(());
         };
@@ -283,6 +288,7 @@ impl Audit {
             found.told.push(head.leaf(&said).leaf_hash());
         }
         let log = self.logs.remember(&head.log, head.slot);
+        log.has_integrated(head.state.size());
         if head.epoch > epoch {
             let leaf = head.leaf(&head.said());
             found.waiting.push((head.slot.into(), leaf.leaf_hash()));

@@ -4,13 +4,17 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
+use serde_json::Map;
 
-use super::Audit;
+use super::{Audit, LogId};
 use crate::{Actor, DatasetEvent, Label, Outcome, Phase};
 
-/// Kinds of refusals that are told apart in one turn; what is beyond is left to the metric.
+/// Kinds of refusals that are told apart in one turn; those beyond are counted together.
 const KINDS_MAX: usize = 4096;
+/// Refusals that are recorded at the same time.
+const AT_ONCE: usize = 64;
 
 /// What makes refusals alike.
 #[derive(PartialEq, Eq, Hash)]
@@ -22,9 +26,18 @@ struct Kind {
     outcome: String,
 }
 
-/// The first of each kind since the last turn, with how often it came.
+/// What was refused since the last turn.
 #[derive(Default)]
-pub(super) struct Refusals(Mutex<HashMap<Kind, DatasetEvent>>);
+struct Taken {
+    /// The first of each kind, with how often it came.
+    kinds: HashMap<Kind, DatasetEvent>,
+    /// The first of further kinds, made one that stands for all of those.
+    others: Option<DatasetEvent>,
+}
+
+/// Refusals that are not on record yet.
+#[derive(Default)]
+pub(super) struct Refusals(Mutex<Taken>);
 
 impl Refusals {
     /// Counts a refused attempt; never waits.
@@ -44,31 +57,52 @@ impl Refusals {
             action: event.action.clone(),
             outcome: code.to_string(),
         };
-        let mut kinds = self.0.lock();
-        if let Some(first) = kinds.get_mut(&kind) {
+        let mut taken = self.0.lock();
+        if let Some(first) = taken.kinds.get_mut(&kind) {
             first.repeated = first.repeated.saturating_add(1);
-        } else if kinds.len() < KINDS_MAX {
-            kinds.insert(kind, event);
+        } else if taken.kinds.len() < KINDS_MAX {
+            taken.kinds.insert(kind, event);
+        } else if let Some(others) = &mut taken.others {
+            others.repeated = others.repeated.saturating_add(1);
         } else {
-            metrics::counter!("tenantry_audit_refusals_unrecorded_total").increment(1);
+            taken.others = Some(of_any_kind(event));
         }
     }
 
     fn take(&self) -> Vec<DatasetEvent> {
         let taken = std::mem::take(&mut *self.0.lock());
-        taken.into_values().collect()
+        taken.kinds.into_values().chain(taken.others).collect()
+    }
+}
+
+/// An event in the log of the system that stands for refusals of any kind.
+fn of_any_kind(first: DatasetEvent) -> DatasetEvent {
+    let LogId { tenant, env } = LogId::system();
+    DatasetEvent {
+        tenant,
+        env,
+        project: None,
+        actor: Actor::System(Label::refusals()),
+        action: Label::refusals(),
+        target: None,
+        phase: Phase::Event(Outcome::Refused(Label::unknown())),
+        metadata: Map::new(),
+        personal: Vec::new(),
+        ..first
     }
 }
 
 impl Audit {
     /// Records what was refused since the last turn.
     pub(super) async fn record_refusals(self: &Arc<Self>) {
-        for mut event in self.refusals.take() {
+        let refused = stream::iter(self.refusals.take());
+        let recorded = refused.for_each_concurrent(AT_ONCE, |mut event| async {
             self.ask(&mut event).await;
             // A degraded record waits in the spool; a refusal has nobody to tell.
             if let Err(error) = self.record(event).await {
                 tracing::error!(%error, "a refused attempt could not be recorded");
             }
-        }
+        });
+        recorded.await;
     }
 }

@@ -54,6 +54,7 @@ struct LineKey {
 /// The spool's file and what is known of it.
 pub(super) struct Spool {
     path: PathBuf,
+    bytes_max: u64,
     state: Mutex<State>,
     /// Records that wait, for a look without the lock.
     waiting: AtomicU64,
@@ -71,6 +72,10 @@ impl Spool {
     /// # Errors
     /// When the file cannot be opened, or something in its middle cannot be read.
     pub(super) fn open(path: &Path) -> io::Result<Arc<Self>> {
+        Self::with_room(path, SPOOL_BYTES_MAX)
+    }
+
+    fn with_room(path: &Path, bytes_max: u64) -> io::Result<Arc<Self>> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         let mut file = options.open(path)?;
@@ -84,6 +89,7 @@ impl Spool {
         metrics::gauge!("tenantry_audit_spooled").set(count as f64);
         Ok(Arc::new(Self {
             path: path.to_owned(),
+            bytes_max,
             state: Mutex::new(State {
                 file,
                 bytes,
@@ -96,6 +102,12 @@ impl Spool {
     /// Whether records of `log` wait.
     pub(super) fn holds(&self, log: &LogId) -> bool {
         self.waiting.load(Ordering::Acquire) > 0 && self.state.lock().by_log.contains_key(log)
+    }
+
+    /// Whether records of any log of `tenant` wait.
+    pub(super) fn holds_of(&self, tenant: &TenantId) -> bool {
+        let waits = |log: &LogId| log.tenant == *tenant;
+        self.len() > 0 && self.state.lock().by_log.keys().any(waits)
     }
 
     /// How many records wait.
@@ -111,7 +123,7 @@ impl Spool {
         let mut line = serde_json::to_vec(&Line::from(waiting))?;
         line.push(b'\n');
         let mut state = self.state.lock();
-        if state.bytes + line.len() as u64 > SPOOL_BYTES_MAX {
+        if state.bytes + line.len() as u64 > self.bytes_max {
             return Err(io::Error::new(
                 io::ErrorKind::StorageFull,
                 "the spool is full",
@@ -154,7 +166,7 @@ impl Spool {
             .filter(|(at, _)| !done(*at))
             .map(|(_, waiting)| waiting)
             .collect();
-        let replacement = self.path.with_extension("new");
+        let replacement = self.path.with_added_extension("new");
         let mut file = File::create(&replacement)?;
         let mut bytes = 0;
         for waiting in &left {
@@ -187,9 +199,12 @@ impl Spool {
 
 /// A renamed file is durable once its folder is.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
+    match path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
+        None => File::open(".")?.sync_all(),
     }
 }
 
@@ -297,6 +312,26 @@ mod tests {
         spool.keep(&waiting(prod, "4")).unwrap();
         spool.forget(&[true, true]).unwrap();
         assert_eq!(bodies(&Spool::open(&path).unwrap()), ["4"]);
+    }
+
+    #[test]
+    fn a_full_spool_refuses_and_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool");
+        let spool = Spool::open(&path).unwrap();
+        spool.keep(&waiting(Env::Dev, "1")).unwrap();
+        let one = std::fs::metadata(&path).unwrap().len();
+        let spool = Spool::with_room(&path, 2 * one).unwrap();
+        spool.keep(&waiting(Env::Dev, "2")).unwrap();
+        let full = spool.keep(&waiting(Env::Dev, "3")).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(
+            (bodies(&spool), spool.len()),
+            (vec!["1".into(), "2".into()], 2)
+        );
+        spool.forget(&[true]).unwrap();
+        spool.keep(&waiting(Env::Dev, "3")).unwrap();
+        assert_eq!(bodies(&spool), ["2", "3"]);
     }
 
     #[test]

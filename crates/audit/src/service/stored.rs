@@ -8,6 +8,7 @@ use store::StoreError;
 use super::LogId;
 use crate::{
     Hash, Salt, Seq,
+    hash::HASH_BYTES,
     head::{Head, HeadFlags, binding},
     index::Index,
     log::LogState,
@@ -30,6 +31,8 @@ impl Said {
 }
 
 /// The head of a log.
+///
+/// Its checksum finds accidents in what no tree covers: open intents, and the index.
 #[derive(Debug, Clone)]
 pub(super) struct StoredHead {
     pub(super) log: LogId,
@@ -150,10 +153,19 @@ impl StoredHead {
             epoch: self.epoch,
             before: self.before,
         };
-        postcard::to_stdvec(&wire).map_err(|error| StoreError::Corrupt(error.to_string()))
+        let wire = postcard::to_stdvec(&wire);
+        let mut bytes = wire.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let checksum = Hash::of(&[&bytes]);
+        bytes.extend(checksum.as_bytes());
+        Ok(bytes)
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        let whole = bytes.split_last_chunk::<HASH_BYTES>();
+        let (bytes, checksum) = whole.ok_or_else(|| damaged("it is too short"))?;
+        if Hash::of(&[bytes]).as_bytes() != checksum {
+            return Err(damaged("its checksum differs"));
+        }
         let wire: Wire = postcard::from_bytes(bytes).map_err(damaged)?;
         let head = Self {
             log: LogId {

@@ -6,7 +6,7 @@
 //! **Invariant:** a key that sealed a record is stored before the record is, or
 //! travels with it in the spool.
 
-use std::{collections::BTreeSet, collections::HashMap, sync::Arc};
+use std::{collections::BTreeSet, collections::HashMap, sync::Arc, time::Duration};
 
 use identity::{Entropy, TenantId, UserId};
 use quick_cache::sync::Cache;
@@ -27,6 +27,9 @@ pub(super) struct Provisional {
     pub(super) key: KeyId,
     pub(super) wrapped: Vec<u8>,
 }
+
+/// How long a key may take to be found or stored; then a new one goes with the record.
+const FIND_MAX: Duration = Duration::from_millis(500);
 
 pub(super) struct Subjects {
     documents: Arc<dyn Documents>,
@@ -67,7 +70,7 @@ impl Subjects {
             let remembered = self.by_subject.get(&(tenant.clone(), subject.clone()));
             let key = match remembered {
                 Some(key) => Some(key),
-                None => match self.find_or_make(tenant, subject).await {
+                None => match self.find_in_time(tenant, subject).await {
                     Ok(key) => key,
                     Err(error) => {
                         tracing::warn!(%error, "a subject's key is not stored yet");
@@ -83,6 +86,17 @@ impl Subjects {
             }
         }
         (keys, provisional)
+    }
+
+    async fn find_in_time(
+        &self,
+        tenant: &TenantId,
+        subject: &UserId,
+    ) -> Result<Option<Arc<SubjectKey>>, StoreError> {
+        let late = |_| Err(StoreError::Unavailable("it takes too long".to_owned()));
+        let found = self.find_or_make(tenant, subject);
+        let found = tokio::time::timeout(FIND_MAX, found).await;
+        found.unwrap_or_else(late)
     }
 
     async fn find_or_make(

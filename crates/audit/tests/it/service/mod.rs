@@ -2,10 +2,16 @@
 //! process dies, and when someone alters what it has stored.
 
 mod beginning;
+mod erasure;
+mod failing;
 mod follow;
 pub(crate) mod house;
 mod intents;
+mod keys;
 mod kill;
 mod logs;
+mod refusals;
+mod rollback;
 mod succession;
+mod tamper;
 mod vault;
