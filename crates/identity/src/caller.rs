@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use crate::{
-    AppId, AuthContext, Env, ProjectId, Refusal, RequestContext, Role, Scope, SessionId, SurfaceId,
-    TenantId, UserId,
+    AppId, AuthContext, Env, ProjectId, Refusal, RequestContext, RequestIds, Role, Scope,
+    SessionId, SurfaceId, TenantId, UserId,
 };
 
 /// A member's place in a tenant and environment; read from a [`Scope`], or kept
@@ -58,6 +58,11 @@ impl<'a> Seat<'a> {
     #[must_use]
     pub fn session(&self) -> Option<&'a SessionId> {
         self.auth.session.as_ref()
+    }
+    /// The ids by which the request is followed.
+    #[must_use]
+    pub fn ids(&self) -> &'a RequestIds {
+        &self.context.ids
     }
     /// The user's role in the tenant.
     #[must_use]

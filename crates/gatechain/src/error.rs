@@ -1,0 +1,83 @@
+//! What this crate refuses beside what its gates refuse, and the problem each refusal becomes.
+
+use identity::{Code, Problem};
+use store::{CommitError, StoreError};
+
+use crate::{ApprovalRefused, rows::InvalidRow};
+
+/// Why a row or an approval was not read or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GateError {
+    /// There is no such row or approval.
+    #[error("there is none of that id")]
+    NotFound,
+    /// It is not in the state that the caller named.
+    #[error("it has changed")]
+    Stale,
+    /// It can be read, but is wrong.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRow),
+    /// There are as many as there may be.
+    #[error("there are at most {0}")]
+    Limit(&'static str),
+    /// The approval does not take this.
+    #[error(transparent)]
+    Approval(#[from] ApprovalRefused),
+    /// The store does not answer.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// A fault of ours, or stored data that is damaged.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl GateError {
+    pub(crate) fn contended() -> Self {
+        Self::Unavailable("too many concurrent changes of the same rows".to_owned())
+    }
+}
+
+impl From<StoreError> for GateError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) | StoreError::ReadOnly(why) => Self::Unavailable(why),
+            StoreError::Corrupt(why) | StoreError::Limit(why) => Self::Internal(why),
+        }
+    }
+}
+
+/// `None` when others were first.
+pub(crate) fn settled<T>(outcome: Result<T, CommitError>) -> Result<Option<T>, GateError> {
+    match outcome {
+        Ok(done) => Ok(Some(done)),
+        Err(CommitError::Conflict(_)) => Ok(None),
+        Err(CommitError::Store(error)) => Err(error.into()),
+    }
+}
+
+impl From<GateError> for Problem {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::NotFound => Self::not_found(),
+            GateError::Stale => Self::new(
+                Code::PreconditionFailed,
+                "It is not in the state that If-Match names.",
+            ),
+            GateError::Invalid(invalid) => Self::invalid(invalid.pointer, invalid.why),
+            GateError::Limit(most) => Self::new(Code::LimitReached, format!("At most {most}.")),
+            GateError::Approval(ApprovalRefused::OwnRequest) => Self::new(
+                Code::SelfApproval,
+                "Nobody approves or rejects their own request.",
+            ),
+            GateError::Approval(refused) => Self::new(Code::Conflict, format!("{refused}.")),
+            GateError::Unavailable(_) => Self::unavailable(&error),
+            GateError::Internal(cause) => {
+                tracing::error!(%cause, "the state of the gates cannot be handled");
+                Self::new(
+                    Code::Internal,
+                    "The fault is ours; it was recorded under the request id.",
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The gate chain at work: it loads rows, decides, and sees to it that what was
+//! decided still holds when the write commits.
+
+mod admit;
+mod approvals;
+mod change;
+mod explain;
+mod observe;
+mod permit;
+mod rows;
+
+use std::{sync::Arc, time::Duration};
+
+use identity::{Clock, Entropy, Env, Member, Scope, SystemAuthority, TenantId};
+use store::{Documents, LIST_LIMIT_MAX, Listing, Partition, StoreError};
+
+pub use admit::{Credentials, Denied};
+pub use explain::{Explained, Explanation};
+pub use permit::{CommitRefused, Committed, PERMIT_AGE_MAX, PERMIT_STEPS_MAX, Permit};
+pub use rows::Listed;
+
+use crate::{
+    DecisionLog, Enforcement, Layer, Level, Stopwatch,
+    budget::Budgets,
+    fresh::{Fresh, Place},
+};
+
+/// How long the store may take to load a layer.
+const LOAD_MAX: Duration = Duration::from_secs(2);
+
+/// What [`GateChain`] stands on.
+pub struct GateDeps {
+    /// Where the rows, the counters and the approvals are, and what is written through permits.
+    pub documents: Arc<dyn Documents>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of decisions, approvals and slices.
+    pub entropy: Arc<dyn Entropy>,
+    /// The authority of the process: operators' rows hold for every tenant.
+    pub authority: SystemAuthority,
+    /// Whether refusals hold already.
+    pub enforcement: Arc<dyn Enforcement>,
+    /// Where decisions are recorded.
+    pub decisions: Arc<dyn DecisionLog>,
+    /// How long gates take.
+    pub stopwatch: Arc<dyn Stopwatch>,
+}
+
+/// The gate chain of all tenants. Clones share everything.
+#[derive(Clone)]
+pub struct GateChain {
+    core: Arc<Core>,
+}
+
+pub(crate) struct Core {
+    pub(crate) documents: Arc<dyn Documents>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    enforcement: Arc<dyn Enforcement>,
+    decisions: Arc<dyn DecisionLog>,
+    stopwatch: Arc<dyn Stopwatch>,
+    fresh: Fresh,
+    budgets: Budgets,
+    system_rows: Partition,
+}
+
+/// Which level's rows have changed; for a bus that tells other nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// The operators'.
+    System,
+    /// A tenant's, in one environment.
+    Tenant(TenantId, Env),
+}
+
+impl GateChain {
+    /// A chain over what is stored in `deps.documents`.
+    ///
+    /// Run [`GateChain::tend`] in a task of its own.
+    #[must_use]
+    pub fn new(deps: GateDeps) -> Self {
+        let budgets = Budgets::new(
+            Arc::clone(&deps.documents),
+            Arc::clone(&deps.clock),
+            Arc::clone(&deps.entropy),
+        );
+        let core = Core {
+            documents: deps.documents,
+            clock: deps.clock,
+            entropy: deps.entropy,
+            enforcement: deps.enforcement,
+            decisions: deps.decisions,
+            stopwatch: deps.stopwatch,
+            fresh: Fresh::default(),
+            budgets,
+            system_rows: Partition::of_system(&deps.authority, ROWS),
+        };
+        Self {
+            core: Arc::new(core),
+        }
+    }
+
+    /// Gives back what was borrowed of budgets and is not used, until the task is dropped.
+    pub async fn tend(self) {
+        let mut ticks = tokio::time::interval(TEND_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.turn().await;
+        }
+    }
+
+    /// One round of [`GateChain::tend`].
+    pub async fn turn(&self) {
+        self.core.budgets.tend().await;
+    }
+
+    /// Takes a change that another node made.
+    pub fn heard(&self, changed: &Changed) {
+        self.core.fresh.forget(&match changed {
+            Changed::System => Place::System,
+            Changed::Tenant(tenant, env) => Place::Tenant(tenant.clone(), *env),
+        });
+    }
+}
+
+/// How often unused slices are given back.
+const TEND_EVERY: Duration = Duration::from_secs(1);
+/// The partition of rows, of their states and of the fence.
+const ROWS: &str = "gates";
+/// The partition of counters and slices.
+const BUDGETS: &str = "gate_budgets";
+/// The partition of approvals.
+const APPROVALS: &str = "gate_approvals";
+
+/// Where what concerns a scope is.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    /// The place of the tenant's own rows; for `t_system` those of the system.
+    own: Place,
+    /// The partition of the tenant's own rows.
+    rows: Partition,
+    budgets: Partition,
+    approvals: Partition,
+    /// What the name of each of the tenant's partitions begins with.
+    prefix: String,
+}
+
+impl Home {
+    fn is_system(&self) -> bool {
+        self.own == Place::System
+    }
+
+    /// The level whose rows the home has.
+    fn level(&self) -> Level {
+        if self.is_system() {
+            Level::System
+        } else {
+            Level::Tenant
+        }
+    }
+}
+
+impl Core {
+    fn home(&self, scope: &Scope) -> Home {
+        let system = scope.tenant().is_system();
+        let (own, rows) = if system {
+            (Place::System, self.system_rows.clone())
+        } else {
+            let place = Place::Tenant(scope.tenant().clone(), scope.env());
+            (place, Partition::in_scope(scope, ROWS))
+        };
+        let budgets = Partition::in_scope(scope, BUDGETS);
+        let prefix = budgets.as_str().strip_suffix(BUDGETS).unwrap_or_default();
+        Home {
+            own,
+            rows,
+            approvals: Partition::in_scope(scope, APPROVALS),
+            prefix: prefix.to_owned(),
+            budgets,
+        }
+    }
+
+    /// The rows of the system, and the home's own unless that is the system.
+    async fn layers(&self, home: &Home) -> Result<Layers, StoreError> {
+        let system = self.layer(&Place::System, &self.system_rows).await?;
+        let tenant = match home.is_system() {
+            true => None,
+            false => Some(self.layer(&home.own, &home.rows).await?),
+        };
+        Ok(Layers { system, tenant })
+    }
+
+    async fn layer(&self, place: &Place, partition: &Partition) -> Result<Arc<Layer>, StoreError> {
+        let before = match self.fresh.get(place, self.clock.now()) {
+            Ok(layer) => return Ok(layer),
+            Err(before) => before,
+        };
+        let layer = Arc::new(self.load(partition).await?);
+        self.fresh.keep(place, &layer, &before);
+        Ok(layer)
+    }
+
+    async fn load(&self, partition: &Partition) -> Result<Layer, StoreError> {
+        metrics::counter!("tenantry_gates_loads_total").increment(1);
+        let documents = tokio::time::timeout(LOAD_MAX, self.all(partition)).await;
+        let late = |_| StoreError::Unavailable("the store takes too long".to_owned());
+        Ok(Layer::read(partition, &documents.map_err(late)??))
+    }
+
+    /// All documents of a partition of rows, at one moment: there is one page of them.
+    async fn all(&self, partition: &Partition) -> Result<Vec<store::Document>, StoreError> {
+        let listing = Listing {
+            prefix: String::new(),
+            after: None,
+            limit: LIST_LIMIT_MAX,
+        };
+        self.documents.list(partition, &listing).await
+    }
+
+    fn forget(&self, home: &Home) {
+        self.fresh.forget(&Place::System);
+        self.fresh.forget(&home.own);
+    }
+}
+
+/// The rows of both levels.
+pub(crate) struct Layers {
+    system: Arc<Layer>,
+    tenant: Option<Arc<Layer>>,
+}
+
+impl Layers {
+    fn snapshot(&self) -> crate::Snapshot<'_> {
+        crate::Snapshot {
+            system: &self.system,
+            tenant: self.tenant.as_deref(),
+        }
+    }
+}
+
+/// Who asks, outliving the scope.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    member: Member,
+    home: Home,
+}

@@ -1,0 +1,11 @@
+use tenantry_gatechain::{Mutation, Permit};
+
+fn forged<M: Mutation>(mutation: M) -> Permit<M> {
+    Permit { mutation }
+}
+
+fn made<M: Mutation>(mutation: M) -> Permit<M> {
+    Permit::new(mutation)
+}
+
+fn main() {}
