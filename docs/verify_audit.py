@@ -32,16 +32,23 @@ def parse(data):
     def unique(pairs):
         need(len(dict(pairs)) == len(pairs), "a JSON name is given twice")
         return dict(pairs)
-    return json.loads(data.decode("utf-8"), object_pairs_hook=unique)
+    def constant(name):
+        raise Refused(f"{name} is not JSON")
+    value = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=constant)
+    json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails for half of a surrogate pair, which is no text
+    return value
 
 def names(value, required, optional=()):
     need(isinstance(value, dict) and set(required) <= set(value) <= {*required, *optional}, "unexpected JSON names")
     return value
 
 def number(value):
-    value = int(value) if isinstance(value, str) and re.fullmatch("0|[1-9][0-9]{0,15}", value) else value
     need(type(value) is int and 0 <= value <= NUMBER_MAX, "not a number of the format")
     return value
+
+def decimal(text):
+    need(re.fullmatch("0|[1-9][0-9]{0,15}", text), "not a number of the format")
+    return number(int(text))
 
 def fields(pattern, text):
     found = re.fullmatch(pattern, text, re.ASCII)
@@ -137,7 +144,7 @@ def signed_text(note, trust):
 
 def checkpoint(note, trust):
     size, root = fields(re.escape(trust["origin"]) + r"\n(\d+)\n(.{44})\n", signed_text(note, trust))
-    return number(size), unbase64(root, 32)
+    return decimal(size), unbase64(root, 32)
 
 def evidence(found, trust, known):
     """From the signed checkpoint down to the size and root of the tenant's log, and where they stand."""
@@ -149,14 +156,14 @@ def evidence(found, trust, known):
         if size == known[0]:
             need(root == known[1], "the checkpoint contradicts the known one")
         else:
-            need(since["size"] == known[0], "nothing shows that the checkpoint continues the known one")
+            need(number(since["size"]) == known[0], "nothing shows that the checkpoint continues the known one")
             need(consistent(*known, size, root, since["proof"]), "the checkpoint contradicts the known one")
     epoch, head = (names(found[name], ["leaf", "proof"]) for name in ("epoch", "head"))
     count, slots, heads, time = fields(EPOCH, epoch["leaf"])
-    at_epoch = included(leaf_hash(epoch["leaf"]), number(count) - 1, size, root, epoch["proof"])
+    at_epoch = included(leaf_hash(epoch["leaf"]), decimal(count) - 1, size, root, epoch["proof"])
     need(at_epoch, f"epoch {count} is not under the checkpoint")
     slot, binding, log_size, log_root, _ = fields(HEAD, head["leaf"])
-    at_slot = included(leaf_hash(head["leaf"]), number(slot), number(slots), unbase64(heads, 32), head["proof"])
+    at_slot = included(leaf_hash(head["leaf"]), decimal(slot), decimal(slots), unbase64(heads, 32), head["proof"])
     need(at_slot, f"the head of slot {slot} is not in epoch {count}")
     who = found["tenant"].encode() + b"\0" + found["env"].encode()
     bound = sha256(b"tenantry-audit/tenant/v1\n", unbase64(found["salt"], 32), who)
@@ -164,13 +171,13 @@ def evidence(found, trust, known):
     for name, value in (("tenant", found["tenant"]), ("env", found["env"]), ("slot", int(slot))):
         need(trust.get(name) in (None, value), f"the trust file names another {name}")
     where = f"of {found['tenant']} in {found['env']}, epoch {count} closed {time}, checkpoint of {size} epochs"
-    return number(log_size), unbase64(log_root, 32), where
+    return decimal(log_size), unbase64(log_root, 32), where
 
 def content(record, of):
     """Whose a leaf is that the log has, and that what is shown of it is true."""
     leaf, opened, erased = parse(record["leaf"].encode()), record.get("opened", {}), record.get("erased", [])
     names(leaf, LEAF, LEAF_OPTIONAL)
-    need(leaf["v"] == 1 and (leaf["tenant"], leaf["env"]) == (of["tenant"], of["env"]), "it belongs to another tenant")
+    need(number(leaf["v"]) == 1 and (leaf["tenant"], leaf["env"]) == (of["tenant"], of["env"]), "it belongs to another tenant")
     committed = {"personal." + name: value for name, value in leaf.get("personal", {}).items()}
     for name in ("actor", "target"):
         if isinstance(leaf.get(name, {}).get("id"), dict):

@@ -23,6 +23,8 @@ mod wire;
 
 /// Largest leaf, in bytes. A larger one is refused, never cut.
 pub const LEAF_BYTES_MAX: usize = 16 * 1024;
+/// Deepest nesting of metadata: readers of JSON stop somewhere, and not at the same depth.
+pub const METADATA_LEVELS_MAX: usize = 64;
 
 /// One record as a verifier sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,6 +166,13 @@ impl Leaf {
         if self.personal.len() > PERSONAL_MAX {
             return malformed("too many personal values");
         }
+        if !self
+            .metadata
+            .values()
+            .all(|value| fits(value, METADATA_LEVELS_MAX - 1))
+        {
+            return malformed("the metadata is nested too deeply");
+        }
         if self.training.source.len() > crate::LABEL_BYTES_MAX {
             return malformed("the source of the training permission is too long");
         }
@@ -173,6 +182,18 @@ impl Leaf {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether `value` is nested in at most `levels`.
+fn fits(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else {
+        return !value.is_array() && !value.is_object();
+    };
+    match value {
+        Value::Array(items) => items.iter().all(|item| fits(item, below)),
+        Value::Object(members) => members.values().all(|member| fits(member, below)),
+        _ => true,
     }
 }
 

@@ -11,8 +11,9 @@
 )]
 
 mod documented;
-mod ocsf;
+mod forgery;
 mod index;
+mod ocsf;
 mod proofs;
 mod python;
 mod query;

@@ -11,18 +11,18 @@ use crate::{
 };
 
 /// What the script is given, and what it must say.
-struct Case {
-    name: String,
-    file: Vec<u8>,
-    trust: TrustFile,
-    known: Option<String>,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) file: Vec<u8>,
+    pub(crate) trust: TrustFile,
+    pub(crate) known: Option<String>,
     /// `None` if the file must verify; else a part of the message with which it is refused.
-    refused: Option<String>,
+    pub(crate) refused: Option<String>,
     /// Whether to flip every byte of it as well, all of which must be refused.
     flip: bool,
 }
 
-fn case(name: impl Into<String>, file: Vec<u8>, world: &World) -> Case {
+pub(crate) fn case(name: impl Into<String>, file: Vec<u8>, world: &World) -> Case {
     Case {
         name: name.into(),
         file,
@@ -34,12 +34,12 @@ fn case(name: impl Into<String>, file: Vec<u8>, world: &World) -> Case {
 }
 
 impl Case {
-    fn refused(self, with: impl Into<String>) -> Self {
+    pub(crate) fn refused(self, with: impl Into<String>) -> Self {
         let refused = Some(with.into());
         Self { refused, ..self }
     }
 
-    fn known(self, note: &str) -> Self {
+    pub(crate) fn known(self, note: &str) -> Self {
         let known = Some(note.to_owned());
         Self { known, ..self }
     }
@@ -55,7 +55,7 @@ impl Case {
 }
 
 /// Runs the script over all cases, in one process.
-fn judge(cases: &[Case]) {
+pub(crate) fn judge(cases: &[Case]) {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
     let mut python = python();
     python.args([

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use tenantry_audit::{
     Field, LEAF_BYTES_MAX, Leaf, LeafError, OpenError, Record,
     event::PERSONAL_VALUE_BYTES_MAX,
+    leaf::METADATA_LEVELS_MAX,
     seal::{KeyId, SealError, SubjectKey, SubjectKeys, key_ids, open, seal},
 };
 use testkit::SeededEntropy;
@@ -144,6 +145,28 @@ fn what_does_not_fit_is_refused_and_never_cut() {
 
     let nobody = SubjectKeys::new();
     assert_eq!(seal(&fits, &nobody, &entropy), Err(SealError::KeyMissing));
+}
+
+#[test]
+fn what_could_not_be_read_back_is_not_recorded() {
+    let entropy = SeededEntropy::new(1);
+    let keys = keys(&entropy);
+    let nested = |levels: usize| {
+        let tenant = "t_a".parse().unwrap();
+        let mut event = event(&tenant, Env::Prod, &"u_1".parse().unwrap(), 1);
+        let value = (2..levels).fold(serde_json::json!([]), |inner, _| [inner].into());
+        event.metadata = serde_json::Map::from_iter([("x".to_owned(), value)]);
+        seal(&event, &keys, &entropy)
+    };
+    let deepest = nested(METADATA_LEVELS_MAX).unwrap();
+    assert!(Leaf::parse(&deepest.leaf).is_ok());
+    for levels in [METADATA_LEVELS_MAX + 1, 200] {
+        let refused = nested(levels);
+        assert!(matches!(
+            refused,
+            Err(SealError::Leaf(LeafError::Malformed(_)))
+        ));
+    }
 }
 
 #[test]
