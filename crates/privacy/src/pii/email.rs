@@ -164,6 +164,7 @@ mod tests {
     #[test]
     fn what_is_no_address_is_left() {
         let long = format!("{}@example.com", "a".repeat(65));
+        let label = format!("ada@{}.com", "x".repeat(64));
         for text in [
             "root@localhost",
             "@example.com",
@@ -178,6 +179,7 @@ mod tests {
             "@app.route",
             "git@github.com:acme/tools.git",
             &long,
+            &label,
         ] {
             check(text, &[]);
         }

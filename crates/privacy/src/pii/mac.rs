@@ -58,7 +58,7 @@ fn is_group(window: &Window<'_>, at: usize, size: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Kind::Mac, tests::check};
+    use super::super::{Kind::Mac, strip, tests::check};
 
     #[test]
     fn addresses_are_found() {
@@ -89,5 +89,12 @@ mod tests {
         ] {
             check(text, &[]);
         }
+    }
+
+    #[test]
+    fn what_went_on_with_something_that_was_stripped_is_left() {
+        let once = strip("12:31:56:00:1A:2b:3C:4d:51@example.com");
+        assert_eq!(once, "12:31:56:00:1A:2b:3C:4d:<EMAIL>");
+        assert_eq!(strip(&once), once);
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn find(window: &Window<'_>, at: usize) -> Option<Match> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        Kind::{Credentials, Email},
+        Kind::{ApiKey, Credentials, Email},
         tests::check,
     };
 
@@ -71,5 +71,11 @@ mod tests {
             check(text, &[]);
         }
         check("sftp://ada@example.com/", &[(Email, "ada@example.com")]);
+    }
+
+    #[test]
+    fn a_scheme_that_is_a_secret_itself_is_one() {
+        let key = "AKIAIOSFODNN7EXAMPLE";
+        check(&format!("{key}://:t@h"), &[(ApiKey, key)]);
     }
 }
