@@ -15,7 +15,9 @@ use identity::{
 use serde_json::Value;
 use store::EventLog;
 use tenantry_realtime::{NewThread, Realtime, RealtimeConfig, RealtimeDeps, RouteKey, Tickets};
-use testkit::{MemoryDocuments, MemoryEventLog, MemoryRecorder, MemoryThrottle, PROJECT, World};
+use testkit::{
+    Faulty, MemoryDocuments, MemoryEventLog, MemoryRecorder, MemoryThrottle, PROJECT, World,
+};
 
 use crate::{
     http::{Request, Response},
@@ -48,7 +50,7 @@ pub(crate) struct Parts {
     pub(crate) world: World,
     pub(crate) realtime: Arc<Realtime>,
     pub(crate) recorder: Arc<MemoryRecorder>,
-    pub(crate) log: Arc<MemoryEventLog>,
+    pub(crate) log: Arc<Faulty<MemoryEventLog>>,
     guard: Arc<Guard>,
     recording: Recording,
 }
@@ -60,7 +62,7 @@ impl Parts {
         configure(&mut config);
         let (documents, log) = (
             Arc::new(MemoryDocuments::new(world.clock.clone())),
-            Arc::new(MemoryEventLog::default()),
+            Arc::new(Faulty::new(MemoryEventLog::default())),
         );
         let tickets = Arc::new(Tickets::new(
             documents.clone(),
