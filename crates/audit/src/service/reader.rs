@@ -179,7 +179,8 @@ impl Audit {
             return Err(self.missing(log, after + 1).await);
         }
         let mut entries = Vec::with_capacity(events.len());
-        for (seq, event) in (after + 1..).zip(&events) {
+        for (event, before) in events.iter().zip(0..) {
+            let seq = after + before + 1;
             if event.cursor.seq != seq {
                 return Err(self.missing(log, seq).await);
             }

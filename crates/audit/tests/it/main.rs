@@ -12,6 +12,8 @@
 
 mod documented;
 mod forgery;
+mod http;
+mod ocsf;
 mod index;
 mod ocsf;
 mod proofs;

@@ -95,10 +95,6 @@ impl Vault {
         }
     }
 
-    pub(crate) fn calls(&self) -> u64 {
-        self.plan.lock().unwrap().calls
-    }
-
     async fn run<T>(&self, call: impl FnOnce(&mut Held) -> T) -> Result<T, StoreError> {
         let failed = || StoreError::Unavailable("made to fail".to_owned());
         let (fault, hanging) = {
