@@ -13,7 +13,6 @@
 mod documented;
 mod forgery;
 mod http;
-mod ocsf;
 mod index;
 mod ocsf;
 mod proofs;
