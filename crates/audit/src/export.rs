@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Evidence, Field, Hash, Opened, Opening, Origin, Seq, SignerError, Signers};
+use crate::{Evidence, Field, Hash, Opened, Opening, Origin, Seq, SignerError, Signers, unique};
 
 /// What the `format` of an export says.
 pub const EXPORT_FORMAT: &str = "tenantry-audit/export/v1";
@@ -73,7 +73,11 @@ pub struct ExportedRecord {
     /// The leaf's text, verbatim.
     pub leaf: String,
     /// The personal values that the reader may see.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "unique::entries",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub opened: BTreeMap<Field, Opening>,
     /// The personal values that nobody can see any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

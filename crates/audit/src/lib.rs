@@ -35,6 +35,7 @@ mod seq;
 pub mod service;
 pub mod signer;
 pub mod trust;
+mod unique;
 pub mod verify;
 
 pub use checkpoint::{Checkpoint, InvalidCheckpoint, InvalidOrigin, Origin};

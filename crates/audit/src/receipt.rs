@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Evidence, Field, Hash, Opening, Seq};
+use crate::{Evidence, Field, Hash, Opening, Seq, unique};
 
 /// What the `format` of a receipt says.
 pub const RECEIPT_FORMAT: &str = "tenantry-audit/receipt/v1";
@@ -22,7 +22,11 @@ pub struct Receipt {
     /// The leaf's text, verbatim.
     pub leaf: String,
     /// The personal values that the reader may see.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "unique::entries",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub opened: BTreeMap<Field, Opening>,
     /// The inclusion proof of the leaf in the log at the head's size.
     pub proof: Vec<Hash>,

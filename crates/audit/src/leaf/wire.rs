@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Leaf, LeafActor, LeafError, LeafTarget};
-use crate::{Commitment, Hash, Label, Outcome, Phase, Seq, Training};
+use crate::{Commitment, Hash, Label, Outcome, Phase, Seq, Training, unique};
 
 const VERSION: u8 = 1;
 
@@ -74,9 +74,9 @@ pub(super) struct Read {
     idempotency: Option<Hash>,
     #[serde(default = "one")]
     repeated: u32,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::object")]
     metadata: Map<String, Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::entries")]
     personal: BTreeMap<Label, Commitment>,
 }
 

@@ -1,8 +1,10 @@
 //! What verifies, and every way in which it no longer does.
 
+use std::io::{BufReader, Read};
+
 use tenantry_audit::{
     Continuity, NoteRefused, Receipt, Seq, Since, Trust, TrustFile, VerifyError,
-    export::Line,
+    export::{LINE_BYTES_MAX, Line},
     log::Ask,
     verify::{self, RecordFault, Report},
 };
@@ -63,9 +65,9 @@ fn every_range_of_an_export_verifies() {
 
 #[test]
 fn every_flipped_byte_of_an_export_is_noticed() {
-    let world = World::with_records(&[4, 2]);
+    let world = World::with_records(&[2, 2]);
     let trust = world.trust();
-    let bytes = world.export(0, 1, 4, 3);
+    let bytes = world.export(0, 1, 2, 1);
     assert!(export(&bytes, &trust).is_ok());
     for at in 0..bytes.len() {
         for flip in [1, 0x20, 0x80] {
@@ -196,6 +198,31 @@ fn a_truncated_tail_is_named() {
         refusal(export(&followed, &trust)),
         "after record 6: something follows"
     );
+}
+
+/// A byte for ever, and how many were taken.
+struct Endless(u64);
+
+impl Read for Endless {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        to.fill(b'x');
+        self.0 += to.len() as u64;
+        Ok(to.len())
+    }
+}
+
+#[test]
+fn a_line_without_an_end_is_not_read_for_ever() {
+    let world = World::with_records(&[3]);
+    let whole = world.export(0, 1, 3, 3);
+    let (lines, _) = lines(&whole);
+    for begin in [0, 1, 3, lines.len()] {
+        let mut endless = Endless(0);
+        let reader = lines[..begin].concat();
+        let reader = BufReader::new(reader.as_slice().chain(&mut endless));
+        assert!(verify::export(reader, &world.trust(), None).is_err());
+        assert!(endless.0 <= 2 * LINE_BYTES_MAX as u64, "{}", endless.0);
+    }
 }
 
 #[test]
