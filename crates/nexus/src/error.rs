@@ -1,0 +1,67 @@
+//! What can go wrong, and the problem each becomes.
+
+use gatechain::{CommitRefused, Denied};
+use identity::{Code, Problem};
+use store::StoreError;
+
+use crate::Invalid;
+
+/// Why a record was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum NexusError {
+    /// A value is not acceptable.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// There is no such record here; foreign, unknown and deleted ones are alike.
+    #[error("no such record")]
+    NotFound,
+    /// The caller's revision of the record is not the stored one.
+    #[error("the record has changed")]
+    Stale,
+    /// The idempotency key stands for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyConflict,
+    /// Others changed the same record meanwhile.
+    #[error("the record was changed by others meanwhile")]
+    Contended,
+    /// The gates have closed since the permit was given.
+    #[error(transparent)]
+    Denied(Box<Denied>),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<CommitRefused> for NexusError {
+    fn from(refused: CommitRefused) -> Self {
+        match refused {
+            CommitRefused::Denied(denied) => Self::Denied(denied),
+            CommitRefused::Conflict(_) => Self::Contended,
+            CommitRefused::Foreign => Self::NotFound,
+            CommitRefused::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<NexusError> for Problem {
+    fn from(error: NexusError) -> Self {
+        match error {
+            NexusError::Invalid(invalid) => Self::invalid(&invalid.pointer, invalid.why),
+            NexusError::NotFound => Self::not_found(),
+            NexusError::Stale => Self::new(
+                Code::PreconditionFailed,
+                "The record has changed; read it again.",
+            ),
+            NexusError::IdempotencyConflict => Self::new(
+                Code::IdempotencyConflict,
+                "The idempotency key was used for another record.",
+            ),
+            NexusError::Denied(denied) => (*denied).into(),
+            contended @ NexusError::Contended => Self::unavailable(&contended),
+            NexusError::Store(StoreError::Limit(what)) => {
+                Self::invalid("", format!("is too large to be stored: {what}"))
+            }
+            NexusError::Store(error) => Self::unavailable(&error),
+        }
+    }
+}

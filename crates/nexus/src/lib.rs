@@ -1,0 +1,27 @@
+//! Nexus: what a tenant's content is made of, as typed records.
+//!
+//! Start at [`Records`]: the small core that every kind of record stands on. A
+//! kind is a [`Model`], such as [`Card`]: its fields, their limits, and what its
+//! ids begin with. Every write to the outside takes a permit of `gatechain`.
+//!
+//! **Invariant:** a record is found only in the tenant and environment of a
+//! `Scope`; foreign, unknown, deleted and malformed ids are alike.
+//!
+//! **Invariant:** a record changes only in a batch that expects the state from
+//! which the change was computed, so no word is lost in a race.
+
+mod card;
+mod error;
+mod id;
+mod model;
+mod mutation;
+mod record;
+mod records;
+
+pub use card::{Card, CardKind, CreateCard, DeleteCard, Link, ReadCards, UpdateCard};
+pub use error::NexusError;
+pub use id::{Id, InvalidId};
+pub use model::{Invalid, Model, Reference};
+pub use mutation::{Create, Delete, Replace, Restore};
+pub use record::Record;
+pub use records::{IdempotencyKey, Made, NexusDeps, Records};
