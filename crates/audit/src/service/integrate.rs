@@ -21,7 +21,7 @@ use crate::{DamagedRecord, Leaf, LeafError, Phase, Record};
 /// Steps that one log takes in one round, each of a page of records; the rest waits for the next.
 const STEPS_MAX: usize = 20;
 /// Logs whose next heads are held at the same time.
-const HEADS_HELD_MAX: usize = 256;
+const HEADS_HELD_MAX: usize = 128;
 /// Logs that are read at the same time.
 const READS_AT_ONCE: usize = 16;
 

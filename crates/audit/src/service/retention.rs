@@ -158,8 +158,13 @@ impl Audit {
         let found = match head.index.candidates(&pages, &query).await {
             Ok(found) => found,
             Err(IndexError::Store(error)) => return Err(error),
+            // Nothing else changes an index during a round, so a page that is not there is lost.
             Err(error) => {
-                tracing::warn!(log = %head.log, %error, "nothing is removed by this index");
+                tracing::error!(log = %head.log, %error, "an audit index cannot be used");
+                if let Some(log) = self.logs.find(&head.log).await? {
+                    log.lose_index();
+                    self.logs.mark(&log);
+                }
                 return Ok(head.oldest());
             }
         };

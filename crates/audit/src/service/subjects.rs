@@ -17,6 +17,8 @@ use crate::seal::{KeyId, SubjectKey, SubjectKeys};
 
 /// Keys that are remembered.
 const KEYS_MAX: usize = 64 * 1024;
+/// How often a key is found or made again because the subject was erased meanwhile.
+const TRIES_MAX: usize = 4;
 /// Keys of one subject that one step of an erasure destroys.
 const ERASED_MAX: usize = 100;
 
@@ -71,7 +73,7 @@ impl Subjects {
             let key = match remembered {
                 Some(key) => Some(key),
                 None => match self.find_in_time(tenant, subject).await {
-                    Ok(key) => key,
+                    Ok(key) => Some(key),
                     Err(error) => {
                         tracing::warn!(%error, "a subject's key is not stored yet");
                         self.make(tenant, subject).map(|(key, made)| {
@@ -92,31 +94,50 @@ impl Subjects {
         &self,
         tenant: &TenantId,
         subject: &UserId,
-    ) -> Result<Option<Arc<SubjectKey>>, StoreError> {
+    ) -> Result<Arc<SubjectKey>, StoreError> {
         let late = |_| Err(StoreError::Unavailable("it takes too long".to_owned()));
         let found = self.find_or_make(tenant, subject);
         let found = tokio::time::timeout(FIND_MAX, found).await;
         found.unwrap_or_else(late)
     }
 
+    /// The key of a subject that is not remembered. Whoever asks at the same time gets the
+    /// same one, so that a query by the subject has few keys to ask for.
     async fn find_or_make(
         &self,
         tenant: &TenantId,
         subject: &UserId,
-    ) -> Result<Option<Arc<SubjectKey>>, StoreError> {
-        let key = match self.find(tenant, subject).await? {
-            Some(key) => key,
-            None => {
-                let Some((key, made)) = self.make(tenant, subject) else {
-                    return Ok(None);
-                };
-                self.store(tenant, &[made]).await?;
-                key
-            }
-        };
+    ) -> Result<Arc<SubjectKey>, StoreError> {
         let place = (tenant.clone(), subject.clone());
-        self.by_subject.insert(place, Arc::clone(&key));
-        Ok(Some(key))
+        for _ in 0..TRIES_MAX {
+            let found = self
+                .by_subject
+                .get_or_insert_async(&place, self.found_or_made(tenant, subject));
+            let key = found.await?;
+            // An erasure in between has not seen what was just remembered.
+            let stored = self.layout.key(tenant, key.id());
+            if self.documents.get(&stored).await?.is_some() {
+                return Ok(key);
+            }
+            self.by_subject.remove(&place);
+        }
+        let why = "a subject is erased all the time";
+        Err(StoreError::Unavailable(why.to_owned()))
+    }
+
+    async fn found_or_made(
+        &self,
+        tenant: &TenantId,
+        subject: &UserId,
+    ) -> Result<Arc<SubjectKey>, StoreError> {
+        if let Some(key) = self.find(tenant, subject).await? {
+            return Ok(key);
+        }
+        let made = self.make(tenant, subject);
+        let cipher = || StoreError::Unavailable("the cipher refuses a key".to_owned());
+        let (key, made) = made.ok_or_else(cipher)?;
+        self.store(tenant, &[made]).await?;
+        Ok(key)
     }
 
     async fn find(

@@ -31,6 +31,8 @@ pub(crate) struct Count {
     read: AtomicUsize,
     /// Whether no event can be removed.
     pub(crate) no_trims: AtomicBool,
+    /// Whether the keys that are listed next are destroyed at once.
+    pub(crate) erase_next: AtomicBool,
 }
 
 impl Count {
@@ -61,6 +63,16 @@ impl Documents for Counted<MemoryDocuments> {
     ) -> Result<Vec<Document>, StoreError> {
         let found = self.inner.list(partition, listing).await?;
         self.count.add(found.len());
+        let keys = listing.prefix.starts_with("subject/") && !found.is_empty();
+        if keys && self.count.erase_next.swap(false, Ordering::SeqCst) {
+            let erased = found.iter().fold(Batch::new(), |batch, row| {
+                let key = row.id.rsplit('/').next().unwrap();
+                batch
+                    .delete(&DocKey::new(partition, row.id.clone()))
+                    .delete(&DocKey::new(partition, format!("key/{key}")))
+            });
+            self.inner.commit(erased).await.unwrap();
+        }
         Ok(found)
     }
     async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {

@@ -2,6 +2,8 @@
 
 pub(crate) mod desk;
 
+use std::sync::atomic::Ordering;
+
 use identity::{Recorded, Timestamp};
 use store::{Batch, Documents};
 use tenantry_audit::{
@@ -252,6 +254,38 @@ async fn a_person_with_two_keys_is_found_by_both() {
     let two = "u_two".parse().unwrap();
     assert_eq!(desk.audit.erase(&desk.scope, &two).await.unwrap().keys, 2);
     assert_eq!(desk.ask(&by("u_two"), 10).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_records_of_a_person_share_one_key() {
+    let desk = Desk::new().await;
+    let records = (0..40).map(|number| {
+        let trace = format!("req-{number}");
+        let event = deed("u_many", "a.do", "th_1", &trace, at(number));
+        let audit = std::sync::Arc::clone(&desk.audit);
+        tokio::spawn(async move { audit.record(event).await })
+    });
+    for recorded in records.collect::<Vec<_>>() {
+        let recorded = recorded.await.unwrap().unwrap();
+        assert!(matches!(recorded, Recorded::Durable { .. }));
+    }
+    assert_eq!(desk.ask(&by("u_many"), 100).await.len(), 40);
+    let many = "u_many".parse().unwrap();
+    assert_eq!(desk.audit.erase(&desk.scope, &many).await.unwrap().keys, 1);
+}
+
+/// A key that is destroyed while it is being looked up seals nothing afterwards.
+#[tokio::test]
+async fn a_destroyed_key_is_not_remembered() {
+    let mut desk = Desk::new().await;
+    let did = |number| deed("u_ann", "a.do", "th_1", "req-1", at(number));
+    desk.put(did(1)).await;
+    desk.reopen().await;
+    desk.count.erase_next.store(true, Ordering::SeqCst);
+    desk.put(did(2)).await;
+    assert!(!desk.count.erase_next.load(Ordering::SeqCst));
+    desk.put(did(3)).await;
+    assert_eq!(seqs(&desk.ask(&by("u_ann"), 10).await), [2, 3]);
 }
 
 /// Without its pages a log answers all the same, and makes them anew.
