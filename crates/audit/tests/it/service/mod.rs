@@ -2,6 +2,7 @@
 //! process dies, and when someone alters what it has stored.
 
 mod beginning;
+mod embedded;
 mod erasure;
 mod failing;
 mod follow;
