@@ -107,26 +107,37 @@ impl Subjects {
         &self,
         tenant: &TenantId,
         subject: &UserId,
-    ) -> Result<Option<Arc<SubjectKey>>, StoreError> {
-        let key = match self.find(tenant, subject).await? {
-            Some(key) => key,
-            None => {
-                let Some((key, made)) = self.make(tenant, subject) else {
-                    return Ok(None);
-                };
-                self.store(tenant, &[made]).await?;
-                key
-            }
-        };
+    ) -> Result<Arc<SubjectKey>, StoreError> {
         let place = (tenant.clone(), subject.clone());
-        self.by_subject.insert(place.clone(), Arc::clone(&key));
-        // An erasure in between has not seen what was just remembered: the record at hand
-        // is erased with the others, those that come get a new key.
-        let stored = self.layout.key(tenant, key.id());
-        if self.documents.get(&stored).await?.is_none() {
+        for _ in 0..TRIES_MAX {
+            let found = self
+                .by_subject
+                .get_or_insert_async(&place, self.found_or_made(tenant, subject));
+            let key = found.await?;
+            // An erasure in between has not seen what was just remembered.
+            let stored = self.layout.key(tenant, key.id());
+            if self.documents.get(&stored).await?.is_some() {
+                return Ok(key);
+            }
             self.by_subject.remove(&place);
         }
-        Ok(Some(key))
+        let why = "a subject is erased all the time";
+        Err(StoreError::Unavailable(why.to_owned()))
+    }
+
+    async fn found_or_made(
+        &self,
+        tenant: &TenantId,
+        subject: &UserId,
+    ) -> Result<Arc<SubjectKey>, StoreError> {
+        if let Some(key) = self.find(tenant, subject).await? {
+            return Ok(key);
+        }
+        let made = self.make(tenant, subject);
+        let cipher = || StoreError::Unavailable("the cipher refuses a key".to_owned());
+        let (key, made) = made.ok_or_else(cipher)?;
+        self.store(tenant, &[made]).await?;
+        Ok(key)
     }
 
     async fn find(
