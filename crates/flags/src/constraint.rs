@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use crate::{Context, Invalid, Place, context::ATTRIBUTE_NAME_BYTES_MAX};
+use crate::{Context, Invalid, Place, context::ATTRIBUTE_NAME_BYTES_MAX, objects::objects};
 
 /// Most values of one constraint.
 pub const VALUES_MAX: usize = 1000;
@@ -41,6 +41,7 @@ pub enum Operator {
 /// A constraint, as it is sent and stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+#[serde(remote = "Self")]
 pub struct ConstraintDefinition {
     /// A name at the top of the context, `targetingKey`, one of `$tenant`, `$env`,
     /// `$project` and `$mode`, or a JSON pointer such as `/user/country`.
@@ -54,6 +55,8 @@ pub struct ConstraintDefinition {
     #[cfg_attr(feature = "http", schema(value_type = Vec<Object>))]
     pub values: Vec<Value>,
 }
+
+objects!(ConstraintDefinition);
 
 /// Where an attribute is found.
 #[derive(Debug, Clone, PartialEq)]

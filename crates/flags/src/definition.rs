@@ -6,7 +6,7 @@ use identity::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ConstraintDefinition;
+use crate::{ConstraintDefinition, objects::objects};
 
 /// What a flag of the system leaves to tenants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,7 @@ impl fmt::Display for Mode {
 /// `{}` is a boolean flag that is on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+#[serde(remote = "Self")]
 pub struct Definition {
     /// Of a system's flag alone: what it leaves to tenants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +95,7 @@ pub struct Definition {
 /// A rule, as it is sent and stored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+#[serde(remote = "Self")]
 pub struct RuleDefinition {
     /// Its name for people; told with what it decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,6 +125,7 @@ pub struct RuleDefinition {
 /// The share of a variant, as it is sent and stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+#[serde(remote = "Self")]
 pub struct WeightDefinition {
     /// The variant.
     pub variant: String,
@@ -133,6 +136,7 @@ pub struct WeightDefinition {
 /// A flag that must serve certain variants, as it is sent and stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+#[serde(remote = "Self")]
 pub struct PrerequisiteDefinition {
     /// The other flag: of a system's flag another one of the system, of a tenant's flag
     /// what is effective there.
@@ -141,6 +145,13 @@ pub struct PrerequisiteDefinition {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<String>,
 }
+
+objects!(
+    Definition,
+    RuleDefinition,
+    WeightDefinition,
+    PrerequisiteDefinition
+);
 
 impl Default for Definition {
     fn default() -> Self {

@@ -41,6 +41,7 @@ mod fresh;
 mod invalid;
 mod key;
 mod layer;
+mod objects;
 mod records;
 #[cfg(feature = "http")]
 mod routes;
