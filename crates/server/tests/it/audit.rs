@@ -178,6 +178,58 @@ async fn over_an_old_copy_of_the_data_folder_nothing_is_signed() {
     assert_eq!(again.status, 200, "what is there can be read");
 }
 
+#[tokio::test]
+async fn records_are_found_by_what_they_say() {
+    let server = Server::start();
+    let ada = Caller::resident(&server, 0);
+    let by_action = "action=chat.thread.register";
+    let before = found(&server, &ada, by_action).await.len();
+    let mut last = 0;
+    for round in 0..3 {
+        last = seq_of(&register(&server, &ada, &format!("th_{round}")).await);
+    }
+    let record = record(&server, &ada, last).await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (ts, trace) = (text(&record["ts"]), text(&record["trace_id"]));
+    let actor = text(&record["actor"]["id"]);
+    // In the index or not yet: the answer is the same. Each deed is an intent and an outcome.
+    for covers in [false, true] {
+        if covers {
+            covered(&server, &ada, last).await;
+        }
+        for (asked, count) in [
+            (format!("trace_id={trace}"), 2),
+            (format!("actor={actor}&{by_action}"), before + 6),
+            (format!("trace_id={trace}&from=2020-01-01T00:00:00Z"), 2),
+            (format!("{by_action}&to=2020-01-01T00:00:00Z"), 0),
+            ("actor=u_nobody".to_owned(), 0),
+        ] {
+            let found = found(&server, &ada, &asked).await;
+            assert_eq!(found.len(), count, "{asked}: {found:?}");
+            assert_eq!(found.last() == Some(&last), count > 0, "{asked}");
+        }
+        let now = format!("actor={actor}&from={ts}&to={ts}");
+        assert!(found(&server, &ada, &now).await.contains(&last));
+    }
+}
+
+/// The seqs of all records that a question finds, two at a time.
+async fn found(server: &Server, caller: &Caller, asked: &str) -> Vec<u64> {
+    let (mut found, mut after) = (Vec::new(), "0".to_owned());
+    loop {
+        let path = format!("/audit/events?limit=2&after={after}&{asked}");
+        let reply = send(server, caller, &Request::new("GET", path)).await;
+        assert_eq!(reply.status, 200, "{}", reply.visible());
+        let page = reply.json();
+        let items = page["items"].as_array().unwrap();
+        found.extend(items.iter().map(|item| item["seq"].as_u64().unwrap()));
+        match page["next"].as_str() {
+            Some(next) => after = next.to_owned(),
+            None => return found,
+        }
+    }
+}
+
 async fn register(server: &Server, caller: &Caller, id: &str) -> Reply {
     let body = json!({"thread_id": id});
     send(
