@@ -23,8 +23,8 @@ pub(super) fn judge(question: &Question<'_>) -> Option<Box<Refusal>> {
         covering.find_map(|held| {
             let rule = held.row.approval?;
             let why = match (ask.approval, ask.payload) {
-                (_, None) => Some("The payload holds numbers that RFC 8785 does not keep exact."),
                 (None, _) => Some("No approval was shown, or it is unknown."),
+                (_, None) => Some("The payload holds numbers that RFC 8785 does not keep exact."),
                 (Some(approval), _) => approval.refuses(rule, &write, question.now),
             };
             Some(Box::new(Refusal {

@@ -100,6 +100,10 @@ impl Row for BudgetRow {
         Ok(())
     }
 
+    fn begin(&mut self, name: &SmolStr) {
+        self.counter = name.clone();
+    }
+
     fn succeed(&mut self, before: &Self) {
         self.counter.clone_from(&before.counter);
     }

@@ -133,6 +133,9 @@ pub trait Row:
     /// The first that is wrong.
     fn check(&self, now: Timestamp) -> Result<(), InvalidRow>;
 
+    /// Gives a new row what is not the caller's to say; `name` is one that no other has.
+    fn begin(&mut self, _name: &SmolStr) {}
+
     /// Takes from the row that this one replaces what is not the caller's to say.
     fn succeed(&mut self, _before: &Self) {}
 }

@@ -144,13 +144,12 @@ impl<M: Mutation> Permit<M> {
     /// [`CommitRefused`]; nothing was written, but for an unavailable store.
     pub async fn commit(mut self, batch: Batch) -> Result<Committed<M>, CommitRefused> {
         self.check_home(&batch)?;
-        let recorded = self.admission.recorded().await;
         let version = self.settle(&batch).await?;
         Ok(Committed {
             version,
-            decision_id: self.admission.decision.id.clone(),
+            recorded: self.admission.recorded().await,
+            decision_id: self.admission.decision.id,
             mutation: self.mutation,
-            recorded,
         })
     }
 
@@ -158,6 +157,11 @@ impl<M: Mutation> Permit<M> {
         for _ in 0..CONTENTION_TRIES_MAX {
             if self.is_old() {
                 self.decide_again().await?;
+            }
+            // A decision is on record before what was decided on is done.
+            if let Recorded::Degraded { why } = self.admission.recorded().await {
+                let decision = self.decision_id();
+                tracing::warn!(decision, why, "the record of a decision is degraded");
             }
             if let Some(version) = self.attempt(batch).await? {
                 return Ok(version);
@@ -177,6 +181,10 @@ impl<M: Mutation> Permit<M> {
         let mut claims = std::mem::take(&mut self.admission.claims);
         match outcome {
             Ok(version) => {
+                if !claims.licences.is_empty() {
+                    // They were used: what is remembered of them is not true any more.
+                    self.core.forget(&self.asker.home);
+                }
                 let payments = claims.payments.drain(..);
                 payments.for_each(|claim| claim.settle(version, now));
                 Ok(Some(version))

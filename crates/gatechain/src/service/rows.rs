@@ -93,6 +93,8 @@ impl GateChain {
 
     /// Makes or replaces a row at the scope's level. `true` when it is new.
     ///
+    /// Of a budget that is replaced, what was spent stays spent.
+    ///
     /// # Errors
     /// [`GateError::Invalid`], [`GateError::Stale`], [`GateError::Limit`],
     /// [`GateError::Unavailable`].
@@ -100,26 +102,12 @@ impl GateChain {
         &self,
         scope: &Scope,
         id: &RowId,
-        row: T,
+        mut row: T,
         precondition: &Precondition,
     ) -> Result<(Versioned<T>, bool), GateError> {
         row.check(self.core.clock.now())?;
+        row.begin(&random_id("", &*self.core.entropy));
         self.core.put_row(scope, id, row, precondition).await
-    }
-
-    /// Makes or replaces a budget, as [`GateChain::put`] does; what was spent of it stays spent.
-    ///
-    /// # Errors
-    /// As [`GateChain::put`].
-    pub async fn put_budget(
-        &self,
-        scope: &Scope,
-        id: &RowId,
-        mut row: BudgetRow,
-        precondition: &Precondition,
-    ) -> Result<(Versioned<BudgetRow>, bool), GateError> {
-        row.counter = random_id("", &*self.core.entropy);
-        self.put(scope, id, row, precondition).await
     }
 
     /// Deletes a row at the scope's level, which lifts it. It need not be readable.

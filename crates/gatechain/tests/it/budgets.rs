@@ -75,7 +75,7 @@ async fn a_new_window_begins_anew_and_a_new_limit_counts_at_once() {
         serde_json::from_value::<tenantry_gatechain::BudgetRow>(row).unwrap()
     };
     let (id, any) = (row_id("b"), Precondition::Any);
-    let put = |limit| house.gates.put_budget(&scope, &id, daily(limit), &any);
+    let put = |limit| house.gates.put(&scope, &id, daily(limit), &any);
     put(10).await.unwrap();
     house.write(&scope, Card::new("c_1")).await.unwrap();
     assert_eq!(

@@ -5,9 +5,7 @@ use identity::{Precondition, Scope};
 use proptest::prelude::*;
 use serde_json::json;
 use store::{Batch, DocKey, Document, Listing, Partition};
-use tenantry_gatechain::{
-    Explanation, FirearmRow, KillSwitch, Kpi, RowKind, StrategyLock, Temperature,
-};
+use tenantry_gatechain::{Explanation, FirearmRow, Kpi, RowKind, StrategyLock, Temperature};
 
 use crate::house::{Card, House, row_id};
 

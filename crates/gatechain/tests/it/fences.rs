@@ -63,10 +63,8 @@ async fn no_write_commits_after_a_kill_switch_did() {
         }
         let row = serde_json::from_value(serde_json::json!({"action": "*", "reason": "stop"}));
         let row: tenantry_gatechain::KillSwitch = row.unwrap();
-        let put = house
-            .gates
-            .put(&level, &row_id("k"), row, &Precondition::Any);
-        let (stop, _) = put.await.unwrap();
+        let (id, any) = (row_id("k"), Precondition::Any);
+        let (stop, _) = house.gates.put(&level, &id, row, &any).await.unwrap();
         done.store(true, Ordering::SeqCst);
         for writer in writers {
             for version in writer.await.unwrap() {

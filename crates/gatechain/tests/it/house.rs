@@ -177,11 +177,9 @@ impl House {
             "action": "nexus.*", "limit_micros": limit, "price_micros": price,
             "window": "total", "counter": "",
         });
-        let row = serde_json::from_value(row).unwrap();
-        let put = self
-            .gates
-            .put_budget(scope, &row_id(id), row, &Precondition::Any);
-        put.await.unwrap();
+        let row: tenantry_gatechain::BudgetRow = serde_json::from_value(row).unwrap();
+        let (id, any) = (row_id(id), Precondition::Any);
+        self.gates.put(scope, &id, row, &any).await.unwrap();
     }
 
     pub(crate) async fn stop(&self, scope: &Scope, id: &str, action: &str) {

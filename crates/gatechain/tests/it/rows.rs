@@ -85,7 +85,7 @@ async fn levels_are_bounded() {
     let row: BudgetRow = serde_json::from_value(row).unwrap();
     let more = house
         .gates
-        .put_budget(&scope, &row_id("more"), row, &Precondition::Any)
+        .put(&scope, &row_id("more"), row, &Precondition::Any)
         .await;
     assert!(matches!(more, Err(GateError::Limit(_))));
     for n in BUDGETS_MAX..ROWS_MAX {

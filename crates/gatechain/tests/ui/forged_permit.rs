@@ -4,8 +4,4 @@ fn forged<M: Mutation>(mutation: M) -> Permit<M> {
     Permit { mutation }
 }
 
-fn made<M: Mutation>(mutation: M) -> Permit<M> {
-    Permit::new(mutation)
-}
-
 fn main() {}
