@@ -13,6 +13,7 @@
     reason = "a development tool reads the ambient clock and environment, and its output is its purpose"
 )]
 
+mod clients;
 mod crash;
 mod gate;
 mod layers;

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::{
+    clients,
     process::{self, cargo},
     tools,
 };
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Result<()> {
 pub(crate) fn nextest(args: &[&str]) -> Result<()> {
     tools::ensure("nextest")?;
     tools::ensure_verifiers();
+    clients::ensure();
     let fixed = [
         "nextest",
         "run",

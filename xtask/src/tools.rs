@@ -59,7 +59,10 @@ pub(crate) fn ensure_verifiers() {
 }
 
 /// Installs Debian packages, as root.
-fn install(packages: &[&str]) -> Result<()> {
+///
+/// # Errors
+/// When the installation fails.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let mut update = Command::new("apt-get");
     run(update.arg("update"))?;
     let mut install = Command::new("apt-get");

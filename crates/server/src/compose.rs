@@ -17,6 +17,7 @@ use control::{
     RouteTarget, SecretRef, Secrets,
 };
 use engine_embedded::{Embedded, Health};
+use flags::{Flags, FlagsDeps};
 use identity::{
     Clock, Entropy, Guard, Recording, SystemAuthority, TicketOffice, Tokens,
     http::{DuplicateRoute, Mounted, Routes},
@@ -40,9 +41,10 @@ use crate::{
 /// The one backend of this server so far.
 const EMBEDDED: &str = "embedded";
 /// The resources that the mounted routes need; each has a row in the routing registry.
-pub const REQUIRED_KINDS: [&str; 6] = [
+pub const REQUIRED_KINDS: [&str; 7] = [
     "audit_log",
     "chat_bus",
+    "flags",
     "rate_limit",
     "realtime_registry",
     "stream_tickets",
@@ -66,6 +68,7 @@ pub struct Composed {
     guard: Data<Guard>,
     realtime: Data<Realtime>,
     train_prefs: Data<TrainPrefs>,
+    flags: Data<Flags>,
     audit: Data<Audit>,
     audit_tail: Data<AuditTail>,
     tending: AbortHandle,
@@ -85,6 +88,7 @@ pub fn mounted(recording: Recording) -> Result<Mounted, DuplicateRoute> {
     audit::routes(&mut routes);
     audit_tail::routes(&mut routes);
     control::routes(&mut routes);
+    flags::routes(&mut routes);
     privacy::routes(&mut routes);
     realtime::routes(&mut routes);
     routes.build(recording)
@@ -184,6 +188,14 @@ impl Foundation {
             entropy: Arc::clone(&self.entropy),
             recording,
             config: config.realtime.settings(config.public_url.clone()),
+        })
+    }
+
+    fn flags(&self) -> Flags {
+        Flags::new(FlagsDeps {
+            documents: self.engine.documents(),
+            clock: Arc::clone(&self.clock),
+            authority: self.authority,
         })
     }
 
@@ -305,6 +317,7 @@ impl Composed {
         let (mut foundation, control) = checked(config, seed).await?;
         let train_prefs = Arc::new(foundation.train_prefs(&control));
         let audit = foundation.audit(Arc::clone(&train_prefs)).await?;
+        let flags = foundation.flags();
         let tickets = foundation.tickets();
         let office: Arc<dyn TicketOffice> = tickets.clone();
         let guard = Guard::new(
@@ -340,6 +353,7 @@ impl Composed {
             guard: Data::from(guard),
             realtime: Data::from(realtime),
             train_prefs: Data::from(train_prefs),
+            flags: Data::new(flags),
             tending: tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
             audit: Data::from(audit),
             description: Data::new(ApiDescription::collect()),
@@ -353,6 +367,7 @@ impl Composed {
             .app_data(Data::from(Arc::clone(&self.control)))
             .app_data(self.realtime.clone())
             .app_data(self.train_prefs.clone())
+            .app_data(self.flags.clone())
             .app_data(self.audit.clone())
             .app_data(self.audit_tail.clone())
             .app_data(self.readiness.clone())

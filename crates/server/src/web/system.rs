@@ -61,6 +61,7 @@ impl ApiDescription {
         api.merge(audit::openapi());
         api.merge(crate::audit_tail::openapi());
         api.merge(control::openapi());
+        api.merge(flags::openapi());
         api.merge(privacy::openapi());
         api.merge(realtime::openapi());
         api.info.version = env!("CARGO_PKG_VERSION").to_owned();

@@ -17,6 +17,7 @@ mod client;
 mod cursors;
 mod lifecycle;
 mod manifest;
+mod ofrep;
 mod outside;
 mod prefs;
 mod process;

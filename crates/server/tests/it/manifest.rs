@@ -53,7 +53,8 @@ fn the_description_of_the_api_has_every_route_and_no_other() {
     let mounted: BTreeSet<String> = manifest()
         .entries()
         .iter()
-        .map(|entry| format!("{} {}", entry.method, entry.path))
+        // OpenAPI has no name for the rest of a path.
+        .map(|entry| format!("{} {}", entry.method, entry.path.replace(":.+}", "}")))
         .collect();
     assert_eq!(described, mounted);
 }

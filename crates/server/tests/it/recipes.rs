@@ -224,6 +224,7 @@ impl Victim {
             "/control/apps",
             "/chat/threads",
             "/chat/threads/th_victim/messages",
+            "/flags",
             "/privacy/train-prefs",
             &format!("/privacy/train-prefs/users/{}", self.viewer_id),
         ] {
@@ -295,6 +296,9 @@ pub(crate) async fn recipe(server: &Server, victim: &Victim, entry: &ManifestEnt
         || entry.path.starts_with("/realtime");
     if realtime {
         return realtime_recipe(victim, entry);
+    }
+    if entry.path.starts_with("/flags") || entry.path.starts_with("/ofrep") {
+        return flags_recipe(server, victim, entry).await;
     }
     match area {
         "members" => member_recipe(server, victim, entry).await,
@@ -383,6 +387,34 @@ fn train_prefs_recipe(victim: &Victim, entry: &ManifestEntry) -> Recipe {
         "DELETE" => (request, &[204]),
         _ => (request, &[200]),
     };
+    Recipe {
+        caller: caller.clone(),
+        request,
+        success,
+    }
+}
+
+async fn flags_recipe(server: &Server, victim: &Victim, entry: &ManifestEntry) -> Recipe {
+    let of_system = entry.path.contains("/system/");
+    let (caller, layer) = if of_system {
+        (&victim.operator, "/flags/system")
+    } else {
+        (&victim.owner, "/flags")
+    };
+    let (key, flag) = (fresh("flag/of"), json!({"description": CANARY}));
+    let path = entry.path.replace("{key:.+}", &key);
+    let request = Request::new(entry.method.as_str(), path);
+    let context = json!({"context": {"targetingKey": "u_1"}});
+    let (request, success): (_, &[u16]) = match entry.method.as_str() {
+        "PUT" => (request.json(&flag), &[201]),
+        "DELETE" => (request, &[204]),
+        "POST" => (request.json(&context), &[200]),
+        _ => (request, &[200]),
+    };
+    if entry.method != "PUT" && is_about_an_object(entry.path) {
+        let put = Request::new("PUT", format!("{layer}/{key}")).json(&flag);
+        succeed(server, caller, put).await;
+    }
     Recipe {
         caller: caller.clone(),
         request,

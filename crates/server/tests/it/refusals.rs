@@ -222,11 +222,13 @@ fn role_attacks(
     attacks
 }
 
-/// Whether the path names something that belongs to one tenant; modes are everyone's to read.
+/// Whether the path names something that belongs to one tenant; modes are everyone's to read,
+/// and the key of a flag names one in the asker's own layer.
 fn has_owned_object(entry: &ManifestEntry) -> bool {
     is_about_an_object(entry.path)
         && least_role(entry).1 == Realm::Tenant
         && !entry.path.starts_with("/control/modes")
+        && !entry.path.contains("{key:")
 }
 
 /// The attacker, in their own tenant, names the victim's object.
