@@ -5,7 +5,6 @@
 
 mod accuracy;
 mod peer;
-mod peer_patterns;
 mod speed;
 
 use anyhow::Result;

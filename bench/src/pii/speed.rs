@@ -66,14 +66,10 @@ fn compare(load: &str, corpus: &[Labelled]) -> Result<Vec<Row>> {
     eprintln!("pii: {load}, {ROUNDS} rounds");
     let bytes: usize = corpus.iter().map(|labelled| labelled.text.len()).sum();
     let mean = bytes / corpus.len().max(1);
-    let (comparable, published) = (Peer::comparable()?, Peer::published()?);
+    let peer = Peer::new();
     let mut sides = [
-        Side::new("redact-core, patterns of the same kinds", |text| {
-            black_box(comparable.find(text)?);
-            Ok(())
-        }),
-        Side::new("redact-core as published", |text| {
-            black_box(published.find(text)?);
+        Side::new("redact-core", |text| {
+            black_box(peer.find(text)?);
             Ok(())
         }),
         Side {
