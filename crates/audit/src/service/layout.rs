@@ -8,7 +8,7 @@
 //! | full tiles | `audit-tiles` of the tenant, by environment, level and index |
 //! | index pages | `audit-index` of the tenant, by environment |
 //! | subject keys | `audit-subjects` of the tenant, by subject and by key |
-//! | the epoch log, the checkpoint, the number of slots | `audit-epochs` of the system |
+//! | the epoch log, the checkpoint, the number of slots, whose process tends them | `audit-epochs` of the system |
 
 use std::{fmt, sync::Arc};
 
