@@ -3,12 +3,19 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
+use store::StoreError;
 
 use super::{Audit, LogId, integrate::checked, spool::Waiting};
 use crate::{Leaf, Outcome, Phase};
+
+/// How long the store may take to show that it answers again.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// Logs that a store may fail to take in one round before the others wait for the next.
+const FAILURES_MAX: usize = 16;
 
 /// What the records that waited say of deeds, as far as it matters to their intents.
 #[derive(Default)]
@@ -40,7 +47,7 @@ fn deed(log: LogId, leaf: &Leaf) -> (LogId, String, String) {
 impl Audit {
     /// Tries again what waits, each log's records in their order.
     pub(super) async fn retry_spooled(&self) {
-        if self.spool.len() == 0 {
+        if self.spool.len() == 0 || !self.store_answers().await {
             return;
         }
         let spool = Arc::clone(&self.spool);
@@ -49,13 +56,16 @@ impl Audit {
             return;
         };
         let mut stuck = HashSet::new();
+        let mut failures = 0;
         let mut deeds = Deeds::default();
         let mut recorded = Vec::with_capacity(waiting.len());
         for one in waiting {
-            let seq = if stuck.contains(&one.log) {
+            let seq = if stuck.contains(&one.log) || failures >= FAILURES_MAX {
                 None
             } else {
-                self.retry(&one).await
+                let retried = self.retry(&one).await;
+                failures += usize::from(matches!(&retried, Err(StoreError::Unavailable(_))));
+                retried.ok()
             };
             recorded.push(seq.is_some());
             let body = Bytes::from(one.body.clone());
@@ -96,22 +106,27 @@ impl Audit {
         }
     }
 
+    /// Whether it is worth reading the spool, which may be large.
+    async fn store_answers(&self) -> bool {
+        let owner = self.layout.owner();
+        let asked = tokio::time::timeout(ANSWER_MAX, self.documents.get(&owner));
+        matches!(asked.await, Ok(Ok(_)))
+    }
+
     /// The seq of a record that is where it belongs now.
-    async fn retry(&self, waiting: &Waiting) -> Option<u64> {
-        if !waiting.keys.is_empty() {
-            let stored = self.subjects.store(&waiting.log.tenant, &waiting.keys);
-            if let Err(error) = stored.await {
-                tracing::warn!(%error, "a subject's key still waits");
-                return None;
+    async fn retry(&self, waiting: &Waiting) -> Result<u64, StoreError> {
+        let moved = async {
+            if !waiting.keys.is_empty() {
+                let stored = self.subjects.store(&waiting.log.tenant, &waiting.keys);
+                stored.await?;
             }
+            let body = Bytes::from(waiting.body.clone());
+            self.append(&waiting.log, body).await
+        };
+        let moved = moved.await;
+        if let Err(error) = &moved {
+            tracing::warn!(log = %waiting.log, %error, "an audit record still waits");
         }
-        let body = Bytes::from(waiting.body.clone());
-        match self.append(&waiting.log, body).await {
-            Ok(seq) => Some(seq),
-            Err(error) => {
-                tracing::warn!(%error, "an audit record still waits");
-                None
-            }
-        }
+        moved
     }
 }

@@ -71,6 +71,34 @@ async fn a_store_that_hangs_is_one_that_fails() {
     }
 }
 
+/// A round over many waiting logs ends soon, however the store fails.
+#[tokio::test(start_paused = true)]
+async fn a_round_never_waits_long_for_a_store_that_hangs() {
+    const LOGS: usize = 60;
+    let house = House::new();
+    let audit = house.open().await;
+    house.vault.set_down(true);
+    for n in 0..LOGS {
+        spooled(&audit, event(&format!("t_{n}"), Env::Dev, "u_1", n)).await;
+    }
+    house.vault.set_hanging(true);
+    let began = tokio::time::Instant::now();
+    audit.turn().await;
+    assert!(began.elapsed() < Duration::from_secs(10));
+    house.vault.set_hanging(false);
+    house.vault.revive();
+    // A few fail, and the others are not held up by them for ever.
+    house.vault.fail_at(20, super::vault::Fault::Before, false);
+    audit.turn().await;
+    house.vault.revive();
+    audit.turn().await;
+    for n in 0..LOGS {
+        let scope = house.scope(&format!("t_{n}"), Env::Dev).await;
+        let entries = super::house::all(&audit, &scope).await;
+        assert_eq!(numbers(&entries), [n as u64]);
+    }
+}
+
 /// A crash cuts the spool's file anywhere: the whole lines before it count.
 #[tokio::test]
 async fn a_spool_that_is_cut_anywhere_keeps_what_is_whole() {
