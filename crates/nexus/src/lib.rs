@@ -17,6 +17,8 @@ mod model;
 mod mutation;
 mod record;
 mod records;
+#[cfg(feature = "http")]
+mod routes;
 
 pub use card::{Card, CardKind, CreateCard, DeleteCard, Link, ReadCards, UpdateCard};
 pub use error::NexusError;
@@ -25,3 +27,5 @@ pub use model::{Invalid, Model, Reference};
 pub use mutation::{Create, Delete, Replace, Restore};
 pub use record::Record;
 pub use records::{IdempotencyKey, Made, NexusDeps, Records};
+#[cfg(feature = "http")]
+pub use routes::{Changing, Deleted, New, openapi, routes};
