@@ -16,6 +16,7 @@ mod erase;
 mod follow;
 mod integrate;
 mod layout;
+mod leaves;
 mod logs;
 mod ocsf;
 mod orphans;

@@ -9,9 +9,9 @@ use store::StoreError;
 
 use super::{
     Audit, LogId, ReadError,
+    leaves::Leaves,
     logs::Log,
     publisher::Told,
-    reader::Leaves,
     stored::{Said, StoredHead},
 };
 use crate::{

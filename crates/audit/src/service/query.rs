@@ -5,9 +5,7 @@ use identity::{Scope, Timestamp};
 use store::READ_EVENTS_MAX;
 
 use super::{
-    Audit, Entry, LogId, ReadError,
-    logs::Log,
-    reader::{Leaves, changes_too_often},
+    Audit, Entry, LogId, ReadError, leaves::Leaves, logs::Log, reader::changes_too_often,
     stored::StoredHead,
 };
 use crate::{

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use identity::Scope;
 use store::{Cursor, READ_EVENTS_MAX, Read, StoreError, StoredEvent, Version};
 
-use super::{Audit, LogId, logs::Log, stored::StoredHead};
+use super::{Audit, LogId, leaves::Leaves, logs::Log, stored::StoredHead};
 use crate::{
     Hash, Leaf, Record, Seq,
-    log::{Ask, LogState, StoredTiles, TILE_WIDTH, Tile},
+    log::{Ask, LogState, StoredTiles, Tile},
     seal::{Opened, key_ids, open},
 };
 
@@ -47,47 +47,6 @@ pub enum ReadError {
         /// What is wrong with it.
         why: String,
     },
-}
-
-/// The leaf hashes of a log around the records that were read last.
-pub(super) struct Leaves<'a> {
-    log: &'a Log,
-    state: &'a LogState,
-    from: u64,
-    hashes: Vec<Hash>,
-}
-
-impl<'a> Leaves<'a> {
-    pub(super) const fn new(log: &'a Log, state: &'a LogState) -> Self {
-        Self {
-            log,
-            state,
-            from: 0,
-            hashes: Vec::new(),
-        }
-    }
-
-    /// The hash of the leaf `index`; `None` if the tree does not have it.
-    fn get(&self, index: u64) -> Option<Hash> {
-        let at = usize::try_from(index.checked_sub(self.from)?).ok()?;
-        self.hashes.get(at).copied()
-    }
-
-    /// Reads the tiles with the leaves `from..to`, if they are not here.
-    async fn hold(&mut self, audit: &Audit, from: u64, to: u64) -> Result<(), StoreError> {
-        const WIDTH: u64 = TILE_WIDTH as u64;
-        let to = to.min(self.state.size());
-        let held = self.from + self.hashes.len() as u64;
-        if from >= to || (self.from <= from && to <= held) {
-            return Ok(());
-        }
-        self.from = from - from % WIDTH;
-        let to = to.next_multiple_of(WIDTH).min(self.state.size());
-        let from = self.from;
-        let ask = Ask::Leaves { from, to };
-        self.hashes = audit.prove(self.log, self.state, ask).await?;
-        Ok(())
-    }
 }
 
 /// How often a log is read again because it changed meanwhile.
@@ -171,11 +130,11 @@ impl Audit {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Entry>, ReadError> {
-        let log = leaves.log;
+        let log = leaves.log();
         let events = self.events_after(log, after, limit).await?;
         let end = after + events.len() as u64;
         leaves.hold(self, after, end).await?;
-        if events.is_empty() && after < leaves.state.size() && limit > 0 {
+        if events.is_empty() && after < leaves.size() && limit > 0 {
             return Err(self.missing(log, after + 1).await);
         }
         let mut entries = Vec::with_capacity(events.len());
