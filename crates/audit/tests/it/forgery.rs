@@ -32,7 +32,7 @@ fn verdict(case: &Case) -> Result<(), String> {
 }
 
 /// Both refuse all of them.
-fn refused(cases: Vec<Case>) {
+pub(crate) fn refused(cases: Vec<Case>) {
     for case in &cases {
         assert!(verdict(case).is_err(), "{} was accepted", case.name);
     }
@@ -41,7 +41,7 @@ fn refused(cases: Vec<Case>) {
 }
 
 /// Both accept, or both refuse; how many were accepted.
-fn alike(cases: Vec<Case>) -> usize {
+pub(crate) fn alike(cases: Vec<Case>) -> usize {
     let judged: Vec<Case> = cases
         .into_iter()
         .map(|case| match verdict(&case) {
@@ -118,6 +118,27 @@ fn parts_of_other_receipts_do_not_fit() {
         }
     }
     assert!(cases.len() > 12);
+    refused(cases);
+}
+
+#[test]
+fn a_proof_has_one_length() {
+    let scene = Scene::new();
+    let mut cases = Vec::new();
+    for path in ["/proof", "/evidence/head/proof", "/evidence/epoch/proof"] {
+        let mut edited = |name: &str, edit: fn(&mut Vec<Value>)| {
+            cases.push(scene.forged(&format!("{path} {name}"), |value| {
+                edit(value.pointer_mut(path).unwrap().as_array_mut().unwrap());
+            }));
+        };
+        edited("begins earlier", |proof| {
+            proof.insert(0, json!(Hash::EMPTY));
+        });
+        edited("goes on", |proof| proof.push(json!(Hash::EMPTY)));
+        edited("begins later", |proof| drop(proof.remove(0)));
+        edited("ends earlier", |proof| drop(proof.pop()));
+        edited("begins twice", |proof| proof.insert(0, proof[0].clone()));
+    }
     refused(cases);
 }
 
@@ -215,7 +236,7 @@ fn shown_values_cannot_be_moved_or_invented() {
 }
 
 /// A note over `text` with the key of the world, which no code of ours would sign.
-fn signed_by_the_key(text: &str) -> String {
+pub(crate) fn signed_by_the_key(text: &str) -> String {
     signed(text, 2)
 }
 
@@ -328,7 +349,25 @@ fn a_history_of_ones_own_needs_the_key() {
     unknown.trust.keys = crate::world::signers(9).verifier_keys().to_vec();
     let mut foreign = changed(&scene.world, "trust in another origin", &scene.now, |_| {});
     foreign.trust.origin = "audit.test/other".to_owned();
-    refused(vec![below, pinned, unknown, foreign]);
+    let key = &scene.world.signers.verifier_keys()[0];
+    let public = key.rsplit_once('+').unwrap().1;
+    let also_trusting = |name: &str, key: String| {
+        let mut also = changed(&scene.world, name, &scene.now, |_| {});
+        also.trust.keys.push(key);
+        also
+    };
+    refused(vec![
+        below,
+        pinned,
+        unknown,
+        foreign,
+        also_trusting("a key of another id", format!("{ORIGIN}+00000000+{public}")),
+        also_trusting(
+            "a key of another origin",
+            key.replacen(ORIGIN, "audit.test/other", 1),
+        ),
+        also_trusting("no key", format!("{ORIGIN}+00000000+AQ==")),
+    ]);
 }
 
 #[test]
@@ -355,7 +394,10 @@ fn a_proof_of_continuity_is_of_the_checkpoint_that_is_known() {
         size: named,
         ..since(size)
     };
+    let mut longer = since(4);
+    longer.proof.insert(0, Hash::EMPTY);
     refused(vec![
+        with("a longer proof", longer, &notes[3]),
         with("the proof from another size", renamed(2, 3), &notes[2]),
         with(
             "no proof",

@@ -15,6 +15,7 @@ mod forgery;
 mod http;
 mod index;
 mod ocsf;
+mod operator;
 mod proofs;
 mod python;
 mod query;
