@@ -37,6 +37,7 @@ mod depends;
 mod error;
 mod evaluate;
 mod flag;
+mod follow;
 mod fresh;
 mod invalid;
 mod key;
@@ -62,6 +63,7 @@ pub use flag::{
     CONSTRAINTS_MAX, DESCRIPTION_CHARS_MAX, Flag, Kind, PREREQUISITES_MAX, RULE_NAME_CHARS_MAX,
     RULES_MAX, VARIANTS_MAX, Variant, WEIGHT_MAX,
 };
+pub use follow::{Configuration, Following};
 pub use fresh::{FRESH_MAX, MEMORY_BYTES_MAX};
 pub use invalid::Invalid;
 pub use key::{

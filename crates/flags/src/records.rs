@@ -119,6 +119,7 @@ impl StoredLayer {
 }
 
 /// Where the documents of a layer are.
+#[derive(Clone)]
 pub(crate) struct Home {
     rows: Partition,
     history: Partition,

@@ -10,6 +10,7 @@ use crate::{
     Change, Context, DEFINITION_BYTES_MAX, Definition, Evaluation, Flag, FlagKey, FlagsError,
     Invalid, LAYER_BYTES_MAX, LAYER_FLAGS_MAX, Layer, LayerName, Layers, Mode, Place, Row,
     StaleFlag, Stored, Unevaluated, depends,
+    follow::Following,
     fresh::{Fresh, LayerKey, Memory},
     records::{Home, NextRow, Records, StoredLayer},
 };
@@ -141,18 +142,29 @@ impl Flags {
     pub async fn snapshot<'s>(&self, scope: &'s Scope) -> Result<Snapshot<'s>, FlagsError> {
         let now = self.clock.now();
         let tenant = LayerKey::Tenant(scope.tenant().clone(), scope.env());
+        let home = |layer| self.records.home(scope, layer);
         Ok(Snapshot {
-            system: self.layer(scope, LayerKey::System, now).await?,
-            tenant: self.layer(scope, tenant, now).await?,
+            system: self.layer(LayerKey::System, now, &home).await?,
+            tenant: self.layer(tenant, now, &home).await?,
             scope,
             now,
         })
     }
 
-    /// Counts changes that are made here; changes of other nodes are seen by asking again.
+    /// Follows what is effective in the scope's tenant and environment, also when the
+    /// scope is gone.
     #[must_use]
-    pub fn follow(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    pub fn follow(self: &Arc<Self>, scope: &Scope) -> Following {
+        Following {
+            flags: Arc::clone(self),
+            changes: self.changes.subscribe(),
+            tenant: layer_key(scope, LayerName::Tenant),
+            homes: [LayerName::System, LayerName::Tenant].map(|it| self.records.home(scope, it)),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// How many tenants' layers are remembered, and about how many bytes they take.
@@ -367,11 +379,11 @@ impl Flags {
     }
 
     /// A layer, from memory or from the store.
-    async fn layer(
+    pub(crate) async fn layer(
         &self,
-        scope: &Scope,
         key: LayerKey,
         now: Timestamp,
+        home: &(dyn Fn(LayerName) -> Home + Sync),
     ) -> Result<Arc<Layer>, FlagsError> {
         let _turn = match self.fresh.get(&key, now).0 {
             Memory::Fresh(entry) => return Ok(Arc::clone(&entry.layer)),
@@ -381,23 +393,22 @@ impl Flags {
             },
             Memory::Old(_) => self.fresh.turn(&key).await,
         };
+        let name = match key {
+            LayerKey::System => LayerName::System,
+            LayerKey::Tenant(..) => LayerName::Tenant,
+        };
         // Boxed, so that the future of the usual case stays small.
-        Box::pin(self.reload(scope, key)).await
+        Box::pin(self.reload(key, home(name))).await
     }
 
     /// Compares a layer with the store, after whoever had the turn before.
-    async fn reload(&self, scope: &Scope, key: LayerKey) -> Result<Arc<Layer>, FlagsError> {
+    async fn reload(&self, key: LayerKey, home: Home) -> Result<Arc<Layer>, FlagsError> {
         let (memory, before) = self.fresh.get(&key, self.clock.now());
         let remembered = match memory {
             Memory::Fresh(entry) => return Ok(Arc::clone(&entry.layer)),
             Memory::Ageing(entry) => Some(entry),
             Memory::Old(entry) => entry,
         };
-        let name = match key {
-            LayerKey::System => LayerName::System,
-            LayerKey::Tenant(..) => LayerName::Tenant,
-        };
-        let home = self.records.home(scope, name);
         if let Some(entry) = remembered
             && self.records.version(&home).await? == entry.layer.version()
         {

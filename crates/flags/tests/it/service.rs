@@ -291,14 +291,45 @@ async fn without_a_store_nothing_is_evaluated() {
     assert!(node.is_on("f").await);
 }
 
-#[tokio::test]
-async fn those_who_follow_are_told_of_changes() {
+#[tokio::test(start_paused = true)]
+async fn who_follows_sees_every_change_that_matters() {
     let node = Node::new().await;
-    let mut following = node.flags.follow();
-    assert!(!following.has_changed().unwrap());
-    node.put(System, "f", &json!({})).await;
-    assert!(following.has_changed().unwrap());
-    following.mark_unchanged();
-    node.is_on("f").await;
-    assert!(!following.has_changed().unwrap());
+    let there = node.another();
+    let (mut here, mut elsewhere) = (node.flags.follow(&node.admin), there.follow(&node.admin));
+    let (mut last, mut seen) = (here.configuration().await.unwrap(), Vec::new());
+    let until = "2026-01-01T00:10:00Z";
+    for change in ["system", "tenant", "another tenant", "time", "nothing"] {
+        match change {
+            "system" => drop(node.put(System, "f", &json!({})).await),
+            "tenant" => drop(node.put(Tenant, "f", &json!({"until": until})).await),
+            "time" => node.world.clock.advance(Duration::from_secs(600)),
+            "another tenant" => {
+                let (scope, any) = (
+                    node.world.scope("t_b", Env::Dev, "u_b").await,
+                    Precondition::Any,
+                );
+                let (key, on) = (key("f"), definition(&json!({})));
+                node.flags
+                    .put(&scope, Tenant, &key, &on, &any)
+                    .await
+                    .unwrap();
+            }
+            _ => {}
+        }
+        here.wait().await;
+        let now = here.configuration().await.unwrap();
+        seen.push((change, now != last));
+        last = now;
+        node.world.clock.advance(Duration::from_secs(1));
+        elsewhere.wait().await;
+        assert_eq!(elsewhere.configuration().await.unwrap(), now, "{change}");
+    }
+    let told = [
+        ("system", true),
+        ("tenant", true),
+        ("another tenant", false),
+        ("time", true),
+        ("nothing", false),
+    ];
+    assert_eq!(seen, told);
 }
