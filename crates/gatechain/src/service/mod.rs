@@ -20,8 +20,9 @@ pub use permit::{CommitRefused, Committed, PERMIT_AGE_MAX, PERMIT_STEPS_MAX, Per
 pub use rows::Listed;
 
 use crate::{
-    DecisionLog, Enforcement, Layer, Level, Stopwatch,
+    Ask, DecisionLog, Enforcement, Extent, GateError, Layer, Level, Stopwatch, Verdict,
     budget::Budgets,
+    chain::run_pure,
     fresh::{Fresh, Place},
 };
 
@@ -113,6 +114,32 @@ impl GateChain {
     /// One round of [`GateChain::tend`].
     pub async fn turn(&self) {
         self.core.budgets.tend().await;
+    }
+
+    /// Loads the rows that the scope's decisions need, unless they are remembered.
+    ///
+    /// # Errors
+    /// [`GateError::Unavailable`].
+    pub async fn warm(&self, scope: &Scope) -> Result<(), GateError> {
+        self.core.layers(&self.core.home(scope)).await?;
+        Ok(())
+    }
+
+    /// What the pure gates say on the rows that are remembered; `None` when they are not.
+    ///
+    /// It decides nothing: only [`GateChain::admit`] does.
+    #[must_use]
+    pub fn remembered(&self, scope: &Scope, ask: &Ask<'_>, extent: Extent) -> Option<Vec<Verdict>> {
+        let (core, now) = (&self.core, self.core.clock.now());
+        let layer = |place: &Place| core.fresh.get(place, now).ok();
+        let tenant = match scope.tenant().is_system() {
+            true => None,
+            false => Some(layer(&Place::Tenant(scope.tenant().clone(), scope.env()))?),
+        };
+        let system = layer(&Place::System)?;
+        let layers = Layers { system, tenant };
+        let watch = &*core.stopwatch;
+        Some(run_pure(ask, layers.snapshot(), now, extent, watch))
     }
 
     /// Takes a change that another node made.

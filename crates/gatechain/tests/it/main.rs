@@ -14,4 +14,5 @@ mod damage;
 mod faults;
 mod fences;
 mod house;
+mod http;
 mod rows;
