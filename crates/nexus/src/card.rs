@@ -20,19 +20,19 @@ const REL_BYTES_MAX: usize = 64;
 
 identity::action!(
     /// Reading cards.
-    ReadCards, "nexus.card.read", Viewer
+    ReadCards, "nexus.cards.read", Viewer
 );
 identity::action!(
     /// Making a card.
-    CreateCard, "nexus.card.create", Member
+    CreateCard, "nexus.cards.create", Member
 );
 identity::action!(
     /// Changing a card.
-    UpdateCard, "nexus.card.update", Member
+    UpdateCard, "nexus.cards.update", Member
 );
 identity::action!(
     /// Deleting a card, and restoring it.
-    DeleteCard, "nexus.card.delete", Member
+    DeleteCard, "nexus.cards.delete", Member
 );
 
 /// What a card is for.

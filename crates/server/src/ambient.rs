@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** the only file that reads them; everything else is given them.
 
+use gatechain::Stopwatch;
 use identity::{Clock, Entropy, Timestamp};
 
 /// The system's clock.
@@ -18,6 +19,27 @@ impl Clock for SystemClock {
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp::from_unix_ms(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The system's monotonic clock, from a moment on.
+pub struct SystemStopwatch(std::time::Instant);
+
+impl SystemStopwatch {
+    /// Starts now.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the stopwatch that is passed in"
+    )]
+    #[must_use]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+}
+
+impl Stopwatch for SystemStopwatch {
+    fn nanos(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 

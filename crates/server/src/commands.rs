@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ambient::{SystemEntropy, environment},
-    audit_offline,
-    banner,
+    audit_offline, banner,
     cli::{BackupArgs, Cli, Command, ConfigArgs, DevArgs, InitArgs, TokenArgs},
     compose::{self, Composed},
     config::Config,

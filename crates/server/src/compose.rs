@@ -18,20 +18,24 @@ use control::{
 };
 use engine_embedded::{Embedded, Health};
 use flags::{Flags, FlagsDeps};
+use gatechain::{AuditedDecisions, GateChain, GateDeps};
 use identity::{
     Clock, Entropy, Guard, Recording, SystemAuthority, TicketOffice, Tokens,
     http::{DuplicateRoute, Mounted, Routes},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
+use nexus::{Card, NexusDeps, Records};
 use privacy::{TrainPrefs, TrainPrefsDeps};
 use realtime::{Realtime, RealtimeDeps, Tickets};
 use tokio::task::AbortHandle;
 
 use crate::{
-    ambient::{self, SystemClock, SystemEntropy},
+    ambient::{self, SystemClock, SystemEntropy, SystemStopwatch},
     audit_log::{AuditParts, Preferences},
     audit_tail::{self, AuditTail},
     config::Config,
+    flag_tail::{self, FlagTail},
+    gates::FlagEnforcement,
     keys,
     startup::Missing,
     telemetry,
@@ -41,10 +45,12 @@ use crate::{
 /// The one backend of this server so far.
 const EMBEDDED: &str = "embedded";
 /// The resources that the mounted routes need; each has a row in the routing registry.
-pub const REQUIRED_KINDS: [&str; 7] = [
+pub const REQUIRED_KINDS: [&str; 9] = [
     "audit_log",
     "chat_bus",
     "flags",
+    "gates",
+    "nexus_records",
     "rate_limit",
     "realtime_registry",
     "stream_tickets",
@@ -69,9 +75,12 @@ pub struct Composed {
     realtime: Data<Realtime>,
     train_prefs: Data<TrainPrefs>,
     flags: Data<Flags>,
+    flag_tail: Data<FlagTail>,
+    gates: Data<GateChain>,
+    cards: Data<Records<Card>>,
     audit: Data<Audit>,
     audit_tail: Data<AuditTail>,
-    tending: AbortHandle,
+    tending: Vec<AbortHandle>,
     readiness: Data<Readiness>,
     description: Data<ApiDescription>,
     routes: Mounted,
@@ -89,6 +98,9 @@ pub fn mounted(recording: Recording) -> Result<Mounted, DuplicateRoute> {
     audit_tail::routes(&mut routes);
     control::routes(&mut routes);
     flags::routes(&mut routes);
+    flag_tail::routes(&mut routes);
+    gatechain::http::routes(&mut routes);
+    nexus::routes(&mut routes);
     privacy::routes(&mut routes);
     realtime::routes(&mut routes);
     routes.build(recording)
@@ -197,6 +209,26 @@ impl Foundation {
             clock: Arc::clone(&self.clock),
             authority: self.authority,
         })
+    }
+
+    fn gates(&self, flags: &Arc<Flags>, audit: &Arc<Audit>) -> GateChain {
+        GateChain::new(GateDeps {
+            documents: self.engine.documents(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            authority: self.authority,
+            enforcement: Arc::new(FlagEnforcement(Arc::clone(flags))),
+            decisions: Arc::new(AuditedDecisions::new(Arc::clone(audit))),
+            stopwatch: Arc::new(SystemStopwatch::start()),
+        })
+    }
+
+    fn nexus(&self) -> NexusDeps {
+        NexusDeps {
+            documents: self.engine.documents(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        }
     }
 
     fn train_prefs(&self, control: &Control) -> TrainPrefs {
@@ -317,7 +349,9 @@ impl Composed {
         let (mut foundation, control) = checked(config, seed).await?;
         let train_prefs = Arc::new(foundation.train_prefs(&control));
         let audit = foundation.audit(Arc::clone(&train_prefs)).await?;
-        let flags = foundation.flags();
+        let flags = Arc::new(foundation.flags());
+        let gates = foundation.gates(&flags, &audit);
+        let nexus = foundation.nexus();
         let tickets = foundation.tickets();
         let office: Arc<dyn TicketOffice> = tickets.clone();
         let guard = Guard::new(
@@ -328,6 +362,7 @@ impl Composed {
         let guard = Arc::new(guard.with_tickets(office));
         let recording = Recording::To(Arc::new(AuditRecorder::new(Arc::clone(&audit))));
         let realtime = foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
+        let flag_tail = FlagTail::new(Arc::clone(&flags), &realtime, &*foundation.entropy);
         let draining = Arc::new(AtomicBool::new(false));
         let probes = vec![probe(&foundation.engine), audit_probe(&audit)];
         let Foundation {
@@ -353,8 +388,14 @@ impl Composed {
             guard: Data::from(guard),
             realtime: Data::from(realtime),
             train_prefs: Data::from(train_prefs),
-            flags: Data::new(flags),
-            tending: tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
+            flag_tail: Data::new(flag_tail),
+            flags: Data::from(flags),
+            cards: Data::new(Records::new(nexus)),
+            tending: vec![
+                tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
+                tokio::spawn(gates.clone().tend()).abort_handle(),
+            ],
+            gates: Data::new(gates),
             audit: Data::from(audit),
             description: Data::new(ApiDescription::collect()),
             routes: mounted(recording)?,
@@ -368,6 +409,9 @@ impl Composed {
             .app_data(self.realtime.clone())
             .app_data(self.train_prefs.clone())
             .app_data(self.flags.clone())
+            .app_data(self.flag_tail.clone())
+            .app_data(self.gates.clone())
+            .app_data(self.cards.clone())
             .app_data(self.audit.clone())
             .app_data(self.audit_tail.clone())
             .app_data(self.readiness.clone())
@@ -386,7 +430,8 @@ impl Composed {
 
     /// Signs and commits what waits, and releases the data folder.
     pub async fn close(&self) {
-        self.tending.abort();
+        self.tending.iter().for_each(AbortHandle::abort);
+        self.gates.turn().await;
         self.audit.turn().await;
         self.engine.close().await;
     }

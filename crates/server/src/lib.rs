@@ -16,6 +16,8 @@ pub mod commands;
 pub mod compose;
 pub mod config;
 pub mod dev;
+mod flag_tail;
+mod gates;
 mod jwks;
 mod keys;
 mod setup;

@@ -62,6 +62,9 @@ impl ApiDescription {
         api.merge(crate::audit_tail::openapi());
         api.merge(control::openapi());
         api.merge(flags::openapi());
+        api.merge(crate::flag_tail::openapi());
+        api.merge(gatechain::http::openapi());
+        api.merge(nexus::openapi());
         api.merge(privacy::openapi());
         api.merge(realtime::openapi());
         api.info.version = env!("CARGO_PKG_VERSION").to_owned();

@@ -22,6 +22,7 @@ mod outside;
 mod prefs;
 mod process;
 mod recipes;
+mod recipes_gated;
 mod refusals;
 mod removal;
 mod startup;

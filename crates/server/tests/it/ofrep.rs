@@ -11,6 +11,7 @@ use crate::{
     client::{Caller, Request, send},
     process::Server,
     recipes::bootstrap,
+    streams::Sse,
 };
 
 /// Where `cargo xtask test` installs the clients.
@@ -198,4 +199,30 @@ async fn the_python_client_is_told_every_type_and_error() {
     let mut command = Command::new(clients().join("python/bin/python3"));
     command.arg(script("ofrep.py"));
     assert_eq!(run(&server, &caller, command), evaluations());
+}
+
+#[tokio::test]
+async fn who_follows_is_told_to_ask_again_and_resumes() {
+    let server = Server::start();
+    let (ada, operator) = (Caller::resident(&server, 0), bootstrap(&server).await);
+    let mut tail = Sse::open(&server, &ada, "/sse/flags").await;
+    let mut seen = Vec::new();
+    for (caller, path) in [(&ada, "/flags/a"), (&operator, "/flags/system/b")] {
+        let put = Request::new("PUT", path).json(&json!({}));
+        assert_eq!(send(&server, caller, &put).await.status, 201);
+        let event = tail.next().await.expect("the stream goes on");
+        assert_eq!(event.event, "message");
+        assert_eq!(event.json()["type"], "refetchEvaluation");
+        seen.push(event);
+    }
+    assert_ne!(seen[0].json()["etag"], seen[1].json()["etag"]);
+    let cursor = seen[0].id.as_deref().unwrap();
+    let mut resumed = Sse::open(
+        &server,
+        &ada.clone().and("last-event-id", cursor),
+        "/sse/flags",
+    )
+    .await;
+    let missed = resumed.next().await.expect("the stream goes on");
+    assert_eq!((&missed.id, missed.json()), (&seen[1].id, seen[1].json()));
 }

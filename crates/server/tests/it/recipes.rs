@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Caller, Request, send},
     process::Server,
+    recipes_gated::{gates_recipe, nexus_recipe},
 };
 
 /// Part of everything that the victim stores; no refused caller may see it.
@@ -23,6 +24,8 @@ const PASSWORD: &str = "correct horse battery";
 /// A tenant with data, people around it, and an attacker with a tenant of their own.
 pub(crate) struct Victim {
     pub(crate) owner: Caller,
+    /// Another admin of the owner's tenant.
+    pub(crate) second: Caller,
     operator: Caller,
     pub(crate) attacker: Caller,
     pub(crate) attacker_token: String,
@@ -47,7 +50,7 @@ pub(crate) fn is_about_an_object(path: &str) -> bool {
     path.contains('{')
 }
 
-async fn succeed(server: &Server, caller: &Caller, request: Request) -> Value {
+pub(crate) async fn succeed(server: &Server, caller: &Caller, request: Request) -> Value {
     let reply = send(server, caller, &request).await;
     assert!(
         (200..300).contains(&reply.status),
@@ -156,12 +159,17 @@ impl Victim {
     pub(crate) async fn settle(server: &Server) -> Self {
         let owner = sign_up(server, "victim").await;
         let attacker = sign_up(server, "attacker").await;
-        let (viewer, former) = (
+        let (viewer, former, second) = (
             sign_up(server, "viewer").await,
             sign_up(server, "former").await,
+            sign_up(server, "second").await,
         );
         let asks = caller_of(&owner);
-        for (person, role) in [("viewer", "viewer"), ("former", "admin")] {
+        for (person, role) in [
+            ("viewer", "viewer"),
+            ("former", "admin"),
+            ("second", "admin"),
+        ] {
             let body = json!({"email": format!("{person}@example.org"), "role": role});
             succeed(
                 server,
@@ -197,6 +205,7 @@ impl Victim {
         let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
         let elsewhere = attacker["tenant"]["id"].as_str().unwrap();
         Self {
+            second: asks.clone().bearer(&token(&second)),
             operator: bootstrap(server).await,
             expired_token: forge.remint(&token(&owner), day, hour, None).await,
             bound_elsewhere_token: forge
@@ -225,6 +234,13 @@ impl Victim {
             "/chat/threads",
             "/chat/threads/th_victim/messages",
             "/flags",
+            "/nexus/cards",
+            "/gates/kill-switches",
+            "/gates/firearms",
+            "/gates/strategy-locks",
+            "/gates/budgets",
+            "/gates/kpis",
+            "/gates/approvals",
             "/privacy/train-prefs",
             &format!("/privacy/train-prefs/users/{}", self.viewer_id),
         ] {
@@ -272,7 +288,7 @@ pub(crate) async fn bootstrap(server: &Server) -> Caller {
 }
 
 /// Makes a record with `body` at `path` and returns its id.
-async fn made(server: &Server, caller: &Caller, path: &str, body: &Value) -> String {
+pub(crate) async fn made(server: &Server, caller: &Caller, path: &str, body: &Value) -> String {
     let record = succeed(server, caller, Request::new("POST", path).json(body)).await;
     let id = ["id", "user_id", "tenant_id"]
         .iter()
@@ -281,7 +297,7 @@ async fn made(server: &Server, caller: &Caller, path: &str, body: &Value) -> Str
 }
 
 /// A name that no earlier recipe took.
-fn fresh(what: &str) -> String {
+pub(crate) fn fresh(what: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("{what}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
@@ -299,6 +315,12 @@ pub(crate) async fn recipe(server: &Server, victim: &Victim, entry: &ManifestEnt
     }
     if entry.path.starts_with("/flags") || entry.path.starts_with("/ofrep") {
         return flags_recipe(server, victim, entry).await;
+    }
+    if entry.path.starts_with("/gates/") {
+        return gates_recipe(server, victim, entry).await;
+    }
+    if entry.path.starts_with("/nexus/") {
+        return nexus_recipe(server, victim, entry).await;
     }
     match area {
         "members" => member_recipe(server, victim, entry).await,

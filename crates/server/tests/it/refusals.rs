@@ -229,6 +229,12 @@ fn has_owned_object(entry: &ManifestEntry) -> bool {
         && least_role(entry).1 == Realm::Tenant
         && !entry.path.starts_with("/control/modes")
         && !entry.path.contains("{key:")
+        && !is_named_by_the_client(entry)
+}
+
+/// Whether the path names what the client makes there: another tenant makes its own.
+fn is_named_by_the_client(entry: &ManifestEntry) -> bool {
+    entry.method == "PUT" && entry.path.starts_with("/gates/")
 }
 
 /// The attacker, in their own tenant, names the victim's object.

@@ -1,0 +1,26 @@
+//! The gates, put together: flags say whether they hold, the audit log keeps what they decide.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use flags::{Context, Flags};
+use gatechain::{Enforcement, Mode};
+use identity::Scope;
+
+/// Whether gates are enforced, as the flag `gates.enforce.<kind>` says.
+///
+/// Only a flag that says `shadow` takes a gate's force away; one that is absent,
+/// damaged or cannot be read does not.
+pub(crate) struct FlagEnforcement(pub(crate) Arc<Flags>);
+
+#[async_trait]
+impl Enforcement for FlagEnforcement {
+    async fn mode(&self, scope: &Scope, kind: &'static str) -> Mode {
+        let context = Context::targeted(scope.tenant().as_str());
+        let key = format!("gates.enforce.{kind}");
+        match self.0.evaluate(scope, &key, &context).await {
+            Ok(evaluation) if evaluation.variant.value == "shadow" => Mode::Shadow,
+            Ok(_) | Err(_) => Mode::Enforce,
+        }
+    }
+}
