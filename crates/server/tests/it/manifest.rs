@@ -58,3 +58,50 @@ fn the_description_of_the_api_has_every_route_and_no_other() {
         .collect();
     assert_eq!(described, mounted);
 }
+
+/// What a line of the list says: the route, and why no gate is asked.
+fn listed_as_internal() -> Vec<(String, String)> {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/internal-writes.txt"
+    );
+    let text = std::fs::read_to_string(file).expect("docs/internal-writes.txt is committed");
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines
+        .map(|line| {
+            let (route, reason) = line.split_once(": ").expect("a route, and why");
+            (route.to_owned(), reason.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn every_mutating_route_is_gated_or_listed_as_internal_with_a_reason() {
+    let manifest = manifest();
+    let mutating = manifest
+        .entries()
+        .iter()
+        .filter(|entry| entry.record.mutates());
+    let (gated, open): (Vec<_>, Vec<_>) = mutating.partition(|entry| entry.check == Some("gates"));
+    assert!(gated.len() >= 4, "the cards are gated: {gated:?}");
+    let open: Vec<String> = open
+        .iter()
+        .map(|entry| format!("{} {}", entry.method, entry.path))
+        .collect();
+    let listed = listed_as_internal();
+    let routes: Vec<&str> = listed.iter().map(|(route, _)| route.as_str()).collect();
+    assert_eq!(
+        open, routes,
+        "a mutating route is gated, or it is internal: review it, then commit the list"
+    );
+    for (route, reason) in listed {
+        assert!(reason.len() > 10, "{route} needs a reason");
+        let external = ["/nexus/", "/media", "/canvas"];
+        assert!(
+            !external.iter().any(|prefix| route.contains(prefix)),
+            "{route} writes to the outside, so it is gated"
+        );
+    }
+}
