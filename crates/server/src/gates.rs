@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use flags::{Context, Flags};
+use flags::{Context, Flags, LayerName};
 use gatechain::{Enforcement, Mode};
 use identity::Scope;
 
 /// Whether gates are enforced, as the flag `gates.enforce.<kind>` says.
 ///
-/// Only a flag that says `shadow` takes a gate's force away; one that is absent,
-/// damaged or cannot be read does not.
+/// Only a flag of the system that says `shadow` takes a gate's force away; one that is
+/// absent, damaged or cannot be read does not. Nor does a tenant's: a kill switch for
+/// everyone binds those who would rather not be bound. A tenant's may only enforce.
 pub(crate) struct FlagEnforcement(pub(crate) Arc<Flags>);
 
 #[async_trait]
@@ -19,7 +20,7 @@ impl Enforcement for FlagEnforcement {
         let context = Context::targeted(scope.tenant().as_str());
         let key = format!("gates.enforce.{kind}");
         match self.0.evaluate(scope, &key, &context).await {
-            Ok(evaluation) if evaluation.variant.value == "shadow" => Mode::Shadow,
+            Ok(it) if it.layer == LayerName::System && it.variant.value == "shadow" => Mode::Shadow,
             Ok(_) | Err(_) => Mode::Enforce,
         }
     }

@@ -15,6 +15,7 @@ mod audit_offline;
 mod audit_tail;
 mod client;
 mod cursors;
+mod enforcement;
 mod lifecycle;
 mod manifest;
 mod ofrep;
