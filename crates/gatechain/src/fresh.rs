@@ -18,6 +18,7 @@ use std::{
 
 use identity::{Env, TenantId, Timestamp};
 use quick_cache::{DefaultHashBuilder, Weighter, sync::Cache};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::Layer;
 
@@ -30,6 +31,8 @@ pub const MEMORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const ENTRIES: usize = 128 * 1024;
 /// Counts of changes, shared by all layers: a collision costs a load, never truth.
 const COUNTERS: usize = 4096;
+/// Loads that may be under way at once.
+const TURNS: usize = 1024;
 
 /// Which layer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,6 +60,8 @@ impl Weighter<Place, Seen> for ByWeight {
 /// Layers by place.
 pub(crate) struct Fresh {
     seen: Cache<Place, Seen, ByWeight>,
+    /// Whoever loads holds one of these, shared by all places: a collision costs a wait.
+    turns: Box<[Mutex<()>]>,
     counters: Box<[AtomicU64]>,
     hasher: DefaultHashBuilder,
 }
@@ -74,6 +79,7 @@ impl Default for Fresh {
             counters: std::iter::repeat_with(AtomicU64::default)
                 .take(COUNTERS)
                 .collect(),
+            turns: std::iter::repeat_with(Mutex::default).take(TURNS).collect(),
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -94,6 +100,14 @@ impl Fresh {
                 Ok(seen.layer)
             }
             _ => Err(Before { at: now, changes }),
+        }
+    }
+
+    /// Waits until nobody else loads `place`.
+    pub(crate) async fn turn(&self, place: &Place) -> Option<MutexGuard<'_, ()>> {
+        match self.turns.get(self.index(place, TURNS)) {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
         }
     }
 
@@ -121,8 +135,12 @@ impl Fresh {
 
     /// Always there: the index is below the number of counters.
     fn counter(&self, place: &Place) -> Option<&AtomicU64> {
-        let at = self.hasher.hash_one(place) % COUNTERS as u64;
-        self.counters.get(usize::try_from(at).unwrap_or_default())
+        self.counters.get(self.index(place, COUNTERS))
+    }
+
+    fn index(&self, place: &Place, of: usize) -> usize {
+        let at = self.hasher.hash_one(place) % of as u64;
+        usize::try_from(at).unwrap_or_default()
     }
 }
 

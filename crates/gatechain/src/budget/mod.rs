@@ -166,6 +166,15 @@ impl Budgets {
 
     /// Gives back what was not used lately; call it about once a second.
     pub(crate) async fn tend(&self) {
+        self.give_idle_back(IDLE_MAX).await;
+    }
+
+    /// Gives back all that nobody uses.
+    pub(crate) async fn give_all_back(&self) {
+        self.give_idle_back(Duration::ZERO).await;
+    }
+
+    async fn give_idle_back(&self, idle_max: Duration) {
         let pools: Vec<(Account, Arc<Pool>)> = {
             let mut pools = self.pools.lock();
             pools.retain(|_, pool| !pool.is_deserted());
@@ -175,7 +184,7 @@ impl Budgets {
                 .collect()
         };
         for (account, pool) in pools {
-            let idle = pool.take_idle_since(self.clock.now(), IDLE_MAX);
+            let idle = pool.take_idle_since(self.clock.now(), idle_max);
             if !idle.is_empty() && self.give_back(&account, &idle).await.is_err() {
                 // Their leases end; then whoever comes next takes them back.
                 tracing::debug!(

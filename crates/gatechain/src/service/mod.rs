@@ -116,6 +116,11 @@ impl GateChain {
         self.core.budgets.tend().await;
     }
 
+    /// Gives back everything that was borrowed of budgets and is not used: before a stop.
+    pub async fn close(&self) {
+        self.core.budgets.give_all_back().await;
+    }
+
     /// Loads the rows that the scope's decisions need, unless they are remembered.
     ///
     /// # Errors
@@ -219,6 +224,11 @@ impl Core {
     }
 
     async fn layer(&self, place: &Place, partition: &Partition) -> Result<Arc<Layer>, StoreError> {
+        if let Ok(layer) = self.fresh.get(place, self.clock.now()) {
+            return Ok(layer);
+        }
+        // Of those who need it at once, one loads it.
+        let _turn = self.fresh.turn(place).await;
         let before = match self.fresh.get(place, self.clock.now()) {
             Ok(layer) => return Ok(layer),
             Err(before) => before,

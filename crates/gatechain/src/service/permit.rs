@@ -203,6 +203,8 @@ impl<M: Mutation> Permit<M> {
                     Err(CommitRefused::Conflict(key))
                 }
             }
+            // Nothing was done: what was reserved goes back.
+            Err(CommitError::Store(error @ StoreError::Limit(_))) => Err(error.into()),
             Err(CommitError::Store(error)) => {
                 claims.payments.drain(..).for_each(Claim::abandon);
                 Err(error.into())
