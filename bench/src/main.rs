@@ -17,6 +17,7 @@ mod append;
 mod audit;
 mod crash;
 mod fanout;
+mod gates;
 mod guard;
 mod pii;
 mod scope;
@@ -63,6 +64,7 @@ enum Subject {
     Append,
     Audit,
     Fanout,
+    Gates,
     Pii,
 }
 
@@ -85,6 +87,7 @@ fn main() -> Result<()> {
                     Subject::Append => append::measure()?,
                     Subject::Audit => audit::measure()?,
                     Subject::Fanout => fanout::measure(&options.server, install_peers)?,
+                    Subject::Gates => gates::measure()?,
                     Subject::Pii => pii::measure()?,
                 });
             }
