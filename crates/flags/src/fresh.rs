@@ -21,21 +21,30 @@ use std::{
 
 use identity::{Env, TenantId, Timestamp};
 use parking_lot::RwLock;
-use quick_cache::{DefaultHashBuilder, Weighter, sync::Cache};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::Layer;
+use crate::{LAYER_BYTES_MAX, Layer};
 
 /// How old an answer may be: so long a change made on another node may stay unseen.
 pub const FRESH_MAX: Duration = Duration::from_secs(1);
 /// From this age on an entry is compared with the store before others have to wait for it.
 const AGEING: Duration = Duration::from_millis(500);
 /// Memory for the layers of tenants; the least used are forgotten first.
-pub const MEMORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub const MEMORY_BYTES_MAX: u64 = 96 * 1024 * 1024;
+/// Parts of that memory, which are locked apart. Each has room for the largest layer.
+const SHARDS: u64 = 4;
+const _: () = assert!(
+    LAYER_BYTES_MAX as u64 * MEMORY_PER_STORED_BYTE + ENTRY_BYTES < MEMORY_BYTES_MAX / SHARDS,
+    "every layer can be remembered"
+);
 /// What an entry takes beside its flags.
 const ENTRY_BYTES: u64 = 256;
 /// Flags in memory take more than in the store: parsed values, names, pointers.
-const MEMORY_PER_STORED_BYTE: u64 = 4;
+const MEMORY_PER_STORED_BYTE: u64 = 3;
 /// Tenants for which the cache is laid out at first.
 const TENANTS_EXPECTED: usize = 16 * 1024;
 /// Counts of changes and turns, shared by all keys: a collision costs time, never truth.
@@ -101,7 +110,7 @@ impl Fresh {
     pub(crate) fn new() -> Self {
         Self {
             system: RwLock::new(None),
-            tenants: Cache::with_weighter(TENANTS_EXPECTED, MEMORY_BYTES_MAX, ByBytes),
+            tenants: tenants(),
             stripes: std::iter::repeat_with(Stripe::default)
                 .take(STRIPES)
                 .collect(),
@@ -191,11 +200,113 @@ impl Entry {
     }
 }
 
+/// Nothing is remembered yet.
+fn tenants() -> Cache<(TenantId, Env), Arc<Entry>, ByBytes> {
+    let mut options = OptionsBuilder::new();
+    options
+        .shards(usize::try_from(SHARDS).unwrap_or(1))
+        .estimated_items_capacity(TENANTS_EXPECTED)
+        .weight_capacity(MEMORY_BYTES_MAX);
+    let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+    match options.build() {
+        Ok(options) => Cache::with_options(options, ByBytes, hasher, lifecycle),
+        // Only for options that are missing, and none is.
+        Err(_) => Cache::with(
+            TENANTS_EXPECTED,
+            MEMORY_BYTES_MAX,
+            ByBytes,
+            hasher,
+            lifecycle,
+        ),
+    }
+}
+
 /// Counts a change when it is dropped.
 pub(crate) struct ForgetOnDrop<'a>(&'a AtomicU64);
 
 impl Drop for ForgetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::from_unix_ms(43_200_000);
+
+    fn key(tenant: usize) -> LayerKey {
+        let id = format!("t_{tenant}").parse();
+        LayerKey::Tenant(id.expect("the id of a tenant"), Env::Prod)
+    }
+
+    fn keep(fresh: &Fresh, tenant: usize, bytes: u64) {
+        let (_, before) = fresh.get(&key(tenant), NOON);
+        fresh.keep(key(tenant), Arc::default(), bytes, before);
+    }
+
+    /// `fresh`, `ageing` or `old` at so many milliseconds past noon.
+    fn at(fresh: &Fresh, tenant: usize, ms: u64) -> &'static str {
+        match fresh
+            .get(&key(tenant), NOON.plus(Duration::from_millis(ms)))
+            .0
+        {
+            Memory::Fresh(_) => "fresh",
+            Memory::Ageing(_) => "ageing",
+            Memory::Old(_) => "old",
+        }
+    }
+
+    #[test]
+    fn more_tenants_than_there_is_room_for_take_bounded_memory() {
+        let fresh = Fresh::new();
+        (0..100_000).for_each(|tenant| keep(&fresh, tenant, 1000));
+        let (tenants, bytes) = fresh.size();
+        assert!(tenants < 100_000, "{tenants} are remembered");
+        assert!(tenants > 20_000, "only {tenants} are remembered");
+        assert!(bytes <= MEMORY_BYTES_MAX, "{bytes} bytes");
+        assert_eq!(at(&fresh, 99_999, 0), "fresh");
+    }
+
+    #[test]
+    fn the_largest_layers_are_remembered_too() {
+        let fresh = Fresh::new();
+        (0..100).for_each(|tenant| keep(&fresh, tenant, LAYER_BYTES_MAX as u64));
+        let (tenants, bytes) = fresh.size();
+        assert!((1..100).contains(&tenants), "{tenants} are remembered");
+        assert!(bytes <= MEMORY_BYTES_MAX, "{bytes} bytes");
+    }
+
+    #[test]
+    fn an_entry_ages_and_a_clock_that_was_set_back_ends_it() {
+        let fresh = Fresh::new();
+        keep(&fresh, 1, 0);
+        for (ms, expected) in [
+            (0, "fresh"),
+            (499, "fresh"),
+            (500, "ageing"),
+            (999, "ageing"),
+            (1000, "old"),
+        ] {
+            assert_eq!(at(&fresh, 1, ms), expected, "after {ms} ms");
+        }
+        let earlier = Timestamp::from_unix_ms(NOON.unix_ms() - 1);
+        assert!(matches!(
+            fresh.get(&key(1), earlier).0,
+            Memory::Old(Some(_))
+        ));
+        assert!(matches!(fresh.get(&key(2), NOON).0, Memory::Old(None)));
+    }
+
+    #[test]
+    fn a_load_that_began_before_a_change_is_worth_nothing_when_it_arrives() {
+        let fresh = Fresh::new();
+        for key in [LayerKey::System, key(1)] {
+            let (_, before) = fresh.get(&key, NOON);
+            drop(fresh.forget_afterwards(&key));
+            fresh.keep(key.clone(), Arc::default(), 0, before);
+            assert!(matches!(fresh.get(&key, NOON).0, Memory::Old(Some(_))));
+        }
     }
 }

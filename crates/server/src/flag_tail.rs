@@ -78,7 +78,11 @@ struct Told {
 impl Told {
     /// Compares, and notes a change.
     async fn compare(&mut self) -> Result<(), StoreError> {
-        let now = self.following.configuration().await.map_err(unavailable)?;
+        let now = self
+            .following
+            .configuration()
+            .await
+            .map_err(|error| unavailable(&error))?;
         if self.last.replace(now).is_some_and(|last| last != now) || self.head == 0 {
             let body = json!({"type": "refetchEvaluation", "etag": now.to_string()});
             self.head += 1;
@@ -118,7 +122,7 @@ impl Told {
     }
 }
 
-fn unavailable(error: FlagsError) -> StoreError {
+fn unavailable(error: &FlagsError) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 

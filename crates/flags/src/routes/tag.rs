@@ -52,14 +52,14 @@ fn feed(hash: &mut Sha256, bytes: &[u8]) {
     hash.update(bytes);
 }
 
-/// Whether the client has what `tag` names (RFC 9110, section 13.1.2).
+/// Whether the client has what `tag` names (RFC 9110, section 13.1.2). `*` names nothing
+/// that it has.
 pub(super) fn known(req: &HttpRequest, tag: &EntityTag) -> bool {
     if !req.headers().contains_key(header::IF_NONE_MATCH) {
         return false;
     }
     match IfNoneMatch::parse(req) {
-        Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|one| one.weak_eq(tag)),
-        Err(_) => false,
+        Ok(IfNoneMatch::Any) | Err(_) => false,
     }
 }

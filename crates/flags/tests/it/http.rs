@@ -574,14 +574,12 @@ async fn ofrep_bulk_has_successes_failures_and_a_tag() {
         (again.status, again.text.as_str(), again.etag.as_deref()),
         (304, "", Some(&*tag))
     );
-    let any = admin.sending("if-none-match", "*").all(&json!({})).await;
-    assert_eq!(any.status, 304);
     let weak = admin
         .sending("if-none-match", format!("\"x\", W/{tag}"))
         .all(&json!({}))
         .await;
     assert_eq!(weak.status, 304);
-    for other in ["\"x\"", "garbage", ""] {
+    for other in ["\"x\"", "garbage", "", "*"] {
         let fresh = admin.sending("if-none-match", other).all(&json!({})).await;
         assert_eq!(fresh.status, 200, "{other:?}");
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use identity::{Env, Precondition};
+use identity::Precondition;
 use parking_lot::Mutex;
 use serde_json::json;
 use store::{
@@ -12,7 +12,6 @@ use store::{
 use tenantry_flags::{
     Context,
     LayerName::{System, Tenant},
-    MEMORY_BYTES_MAX,
 };
 use testkit::MemoryDocuments;
 
@@ -116,33 +115,4 @@ async fn another_node_sees_a_change_within_a_second() {
     assert!(!node.is_on("f").await, "here it is seen at once");
     node.world.clock.advance(HALF * 2);
     assert!(!there().await);
-}
-
-#[tokio::test]
-async fn many_tenants_take_bounded_memory() {
-    let node = Node::new().await;
-    let rich = definition(&json!({"variants": {"a": "v".repeat(32_000)}, "default_variant": "a"}));
-    let key = "f".parse().unwrap();
-    let mut all = 0;
-    for n in 0..560 {
-        let scope = node
-            .world
-            .scope(&format!("t_{n}"), Env::Dev, "u_owner")
-            .await;
-        let put = node
-            .flags
-            .put(&scope, Tenant, &key, &rich, &Precondition::Any)
-            .await;
-        put.unwrap();
-        assert!(
-            node.flags
-                .evaluate(&scope, "f", &Context::new())
-                .await
-                .is_ok()
-        );
-        all += 1;
-    }
-    let (remembered, bytes) = node.flags.remembered();
-    assert!(remembered < all, "{remembered} of {all} are remembered");
-    assert!(bytes <= MEMORY_BYTES_MAX, "{bytes} bytes");
 }

@@ -251,6 +251,12 @@ async fn a_flag_and_a_layer_have_a_size() {
     let rows = LAYER_BYTES_MAX / DEFINITION_BYTES_MAX;
     assert!((rows - 8..=rows).contains(&stored), "{stored} rows");
     node.put(Tenant, "small", &json!({})).await;
+    assert!(node.is_on("small").await);
+    assert_eq!(
+        node.flags.remembered().0,
+        1,
+        "also the largest is remembered"
+    );
 }
 
 #[tokio::test]
