@@ -16,6 +16,7 @@ mod audit_tail;
 mod client;
 mod cursors;
 mod enforcement;
+mod gated;
 mod lifecycle;
 mod manifest;
 mod ofrep;
