@@ -60,7 +60,7 @@ objects!(ConstraintDefinition);
 
 /// Where an attribute is found.
 #[derive(Debug, Clone, PartialEq)]
-enum Attribute {
+pub(crate) enum Attribute {
     TargetingKey,
     Tenant,
     Env,
@@ -72,7 +72,7 @@ enum Attribute {
 
 /// What an attribute is compared with.
 #[derive(Debug, Clone, PartialEq)]
-enum Test {
+pub(crate) enum Test {
     In(Members),
     NotIn(Members),
     StartsWith(Box<[SmolStr]>),
@@ -93,10 +93,10 @@ enum Test {
 
 /// Scalars of which an attribute may be one.
 #[derive(Debug, Clone, PartialEq, Default)]
-struct Members {
+pub(crate) struct Members {
     /// In order, for a binary search.
-    texts: Box<[SmolStr]>,
-    numbers: Box<[f64]>,
+    pub(crate) texts: Box<[SmolStr]>,
+    pub(crate) numbers: Box<[f64]>,
     yes: bool,
     no: bool,
 }
@@ -104,8 +104,8 @@ struct Members {
 /// A constraint that can be checked.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Constraint {
-    attribute: Attribute,
-    test: Test,
+    pub(crate) attribute: Attribute,
+    pub(crate) test: Test,
 }
 
 /// The value of an attribute.

@@ -27,7 +27,7 @@ use quick_cache::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{LAYER_BYTES_MAX, Layer};
+use crate::{LAYER_MEMORY_BYTES_MAX, Layer};
 
 /// How old an answer may be: so long a change made on another node may stay unseen.
 pub const FRESH_MAX: Duration = Duration::from_secs(1);
@@ -38,13 +38,11 @@ pub const MEMORY_BYTES_MAX: u64 = 96 * 1024 * 1024;
 /// Parts of that memory, which are locked apart. Each has room for the largest layer.
 const SHARDS: u64 = 4;
 const _: () = assert!(
-    LAYER_BYTES_MAX as u64 * MEMORY_PER_STORED_BYTE + ENTRY_BYTES < MEMORY_BYTES_MAX / SHARDS,
+    LAYER_MEMORY_BYTES_MAX as u64 + ENTRY_BYTES < MEMORY_BYTES_MAX / SHARDS,
     "every layer can be remembered"
 );
 /// What an entry takes beside its flags.
 const ENTRY_BYTES: u64 = 256;
-/// Flags in memory take more than in the store: parsed values, names, pointers.
-const MEMORY_PER_STORED_BYTE: u64 = 3;
 /// Tenants for which the cache is laid out at first.
 const TENANTS_EXPECTED: usize = 16 * 1024;
 /// Counts of changes and turns, shared by all keys: a collision costs time, never truth.
@@ -60,7 +58,6 @@ pub(crate) enum LayerKey {
 /// What a layer was at `at`, when `changes` had been counted.
 pub(crate) struct Entry {
     pub(crate) layer: Arc<Layer>,
-    bytes: u64,
     at: Timestamp,
     changes: u64,
 }
@@ -87,7 +84,7 @@ struct ByBytes;
 
 impl Weighter<(TenantId, Env), Arc<Entry>> for ByBytes {
     fn weight(&self, _: &(TenantId, Env), entry: &Arc<Entry>) -> u64 {
-        ENTRY_BYTES + entry.bytes * MEMORY_PER_STORED_BYTE
+        ENTRY_BYTES + entry.layer.memory_bytes() as u64
     }
 }
 
@@ -141,23 +138,13 @@ impl Fresh {
     }
 
     /// Remembers what was read after `before`.
-    pub(crate) fn keep(&self, key: LayerKey, layer: Arc<Layer>, bytes: u64, before: Before) {
+    pub(crate) fn keep(&self, key: LayerKey, layer: Arc<Layer>, before: Before) {
         let Before { at, changes } = before;
-        let entry = Arc::new(Entry {
-            layer,
-            bytes,
-            at,
-            changes,
-        });
+        let entry = Arc::new(Entry { layer, at, changes });
         match key {
             LayerKey::System => *self.system.write() = Some(entry),
             LayerKey::Tenant(tenant, env) => self.tenants.insert((tenant, env), entry),
         }
-    }
-
-    /// Remembers that an entry was still right after `before`.
-    pub(crate) fn renew(&self, key: LayerKey, entry: &Entry, before: Before) {
-        self.keep(key, Arc::clone(&entry.layer), entry.bytes, before);
     }
 
     /// The right to read a layer, of which one request has it at a time.
@@ -233,6 +220,7 @@ impl Drop for ForgetOnDrop<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Flag, FlagKey, Row};
 
     const NOON: Timestamp = Timestamp::from_unix_ms(43_200_000);
 
@@ -241,9 +229,19 @@ mod tests {
         LayerKey::Tenant(id.expect("the id of a tenant"), Env::Prod)
     }
 
-    fn keep(fresh: &Fresh, tenant: usize, bytes: u64) {
+    fn keep(fresh: &Fresh, tenant: usize, layer: &Arc<Layer>) {
         let (_, before) = fresh.get(&key(tenant), NOON);
-        fresh.keep(key(tenant), Arc::default(), bytes, before);
+        fresh.keep(key(tenant), Arc::clone(layer), before);
+    }
+
+    /// A layer of one flag with a text of so many bytes.
+    fn layer_of(bytes: usize) -> Arc<Layer> {
+        let definition =
+            serde_json::json!({"variants": {"a": "v".repeat(bytes)}, "default_variant": "a"});
+        let definition = serde_json::from_value(definition).expect("a definition");
+        let key: FlagKey = "f".parse().expect("a key");
+        let flag = Flag::new(key.clone(), &definition).expect("a flag");
+        Arc::new(Layer::new(1, [(key, Row::Flag(Box::new(flag)))]))
     }
 
     /// `fresh`, `ageing` or `old` at so many milliseconds past noon.
@@ -261,7 +259,8 @@ mod tests {
     #[test]
     fn more_tenants_than_there_is_room_for_take_bounded_memory() {
         let fresh = Fresh::new();
-        (0..100_000).for_each(|tenant| keep(&fresh, tenant, 1000));
+        let layer = layer_of(2000);
+        (0..100_000).for_each(|tenant| keep(&fresh, tenant, &layer));
         let (tenants, bytes) = fresh.size();
         assert!(tenants < 100_000, "{tenants} are remembered");
         assert!(tenants > 20_000, "only {tenants} are remembered");
@@ -272,7 +271,8 @@ mod tests {
     #[test]
     fn the_largest_layers_are_remembered_too() {
         let fresh = Fresh::new();
-        (0..100).for_each(|tenant| keep(&fresh, tenant, LAYER_BYTES_MAX as u64));
+        let layer = layer_of(LAYER_MEMORY_BYTES_MAX - 1000);
+        (0..100).for_each(|tenant| keep(&fresh, tenant, &layer));
         let (tenants, bytes) = fresh.size();
         assert!((1..100).contains(&tenants), "{tenants} are remembered");
         assert!(bytes <= MEMORY_BYTES_MAX, "{bytes} bytes");
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn an_entry_ages_and_a_clock_that_was_set_back_ends_it() {
         let fresh = Fresh::new();
-        keep(&fresh, 1, 0);
+        keep(&fresh, 1, &Arc::default());
         for (ms, expected) in [
             (0, "fresh"),
             (499, "fresh"),
@@ -305,7 +305,7 @@ mod tests {
         for key in [LayerKey::System, key(1)] {
             let (_, before) = fresh.get(&key, NOON);
             drop(fresh.forget_afterwards(&key));
-            fresh.keep(key.clone(), Arc::default(), 0, before);
+            fresh.keep(key.clone(), Arc::default(), before);
             assert!(matches!(fresh.get(&key, NOON).0, Memory::Old(Some(_))));
         }
     }

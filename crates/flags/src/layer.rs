@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use identity::Timestamp;
 use serde::Serialize;
 
-use crate::{Flag, FlagKey};
+use crate::{Flag, FlagKey, weight};
 
 /// Whose word decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,6 +52,7 @@ pub struct Layer {
     rows: HashMap<FlagKey, Row>,
     /// The moments at which a schedule begins or ends, in order.
     boundaries: Box<[Timestamp]>,
+    bytes: usize,
 }
 
 impl Layer {
@@ -63,12 +64,15 @@ impl Layer {
             Row::Damaged => None,
         });
         let mut boundaries: Vec<Timestamp> = flags.flat_map(|flag| flag.boundaries()).collect();
+        let weights = rows.iter().map(|(key, row)| weight::row(key, row));
+        let bytes = weights.sum::<usize>() + size_of_val(&*boundaries);
         boundaries.sort_unstable();
         boundaries.dedup();
         Self {
             version,
             rows,
             boundaries: boundaries.into(),
+            bytes,
         }
     }
 
@@ -92,6 +96,12 @@ impl Layer {
     /// All rows, in no order.
     pub fn rows(&self) -> impl Iterator<Item = (&FlagKey, &Row)> {
         self.rows.iter()
+    }
+
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes
     }
 
     /// How many flags it has.

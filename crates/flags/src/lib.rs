@@ -49,6 +49,7 @@ mod routes;
 mod sealed;
 mod service;
 mod stale;
+mod weight;
 
 pub use constraint::{ConstraintDefinition, Operator, VALUES_MAX};
 pub use context::{
@@ -71,7 +72,8 @@ pub use key::{
 };
 pub use layer::{Layer, LayerName, Row};
 pub use records::{
-    Change, DEFINITION_BYTES_MAX, HISTORY_KEPT, LAYER_BYTES_MAX, LAYER_FLAGS_MAX, Stored,
+    Change, DEFINITION_BYTES_MAX, HISTORY_KEPT, LAYER_BYTES_MAX, LAYER_FLAGS_MAX,
+    LAYER_MEMORY_BYTES_MAX, Stored,
 };
 #[cfg(feature = "http")]
 pub use routes::{openapi, routes};

@@ -34,6 +34,8 @@ const _: () = assert!(LAYER_FLAGS_MAX < LIST_LIMIT_MAX, "a layer is one page");
 pub const DEFINITION_BYTES_MAX: usize = 32 * 1024;
 /// Most bytes of all rows of a layer, together.
 pub const LAYER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of a layer in memory: so much JSON may stand for many times as much.
+pub const LAYER_MEMORY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the store may take to show a layer.
 const LOAD_MAX: Duration = Duration::from_secs(2);
 /// How long a change stays in the history of a flag; the audit log keeps its digest for longer.
@@ -94,11 +96,6 @@ pub(crate) struct StoredLayer {
 }
 
 impl StoredLayer {
-    /// Bytes of all rows.
-    pub(crate) fn bytes(&self) -> usize {
-        self.rows.values().map(|row| row.bytes).sum()
-    }
-
     /// Its flags that should be gone by `now`.
     pub(crate) fn stale(&self, layer: LayerName, now: Timestamp) -> Vec<StaleFlag> {
         let stale = self.rows.iter().filter_map(|(key, row)| {

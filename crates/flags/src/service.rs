@@ -8,11 +8,12 @@ use tokio::sync::watch;
 
 use crate::{
     Change, Context, DEFINITION_BYTES_MAX, Definition, Evaluation, Flag, FlagKey, FlagsError,
-    Invalid, LAYER_BYTES_MAX, LAYER_FLAGS_MAX, Layer, LayerName, Layers, Mode, Place, Row,
-    StaleFlag, Stored, Unevaluated, depends,
+    Invalid, LAYER_BYTES_MAX, LAYER_FLAGS_MAX, LAYER_MEMORY_BYTES_MAX, Layer, LayerName, Layers,
+    Mode, Place, Row, StaleFlag, Stored, Unevaluated, depends,
     follow::Following,
     fresh::{Fresh, LayerKey, Memory},
     records::{Home, NextRow, Records, StoredLayer},
+    weight,
 };
 
 /// How often a change is tried again because others changed the same layer.
@@ -258,7 +259,10 @@ impl Flags {
                 count += 1;
                 all += row.bytes;
             }
-            if count > LAYER_FLAGS_MAX || all > LAYER_BYTES_MAX {
+            let row = from.layer.get(key.as_str());
+            let gone = row.map_or(0, |row| weight::row(key, row));
+            let memory = from.layer.memory_bytes() + weight::flag(&flag) - gone;
+            if count > LAYER_FLAGS_MAX || all > LAYER_BYTES_MAX || memory > LAYER_MEMORY_BYTES_MAX {
                 return Err(FlagsError::Full);
             }
             Ok(Some(definition.clone()))
@@ -412,13 +416,11 @@ impl Flags {
         if let Some(entry) = remembered
             && self.records.version(&home).await? == entry.layer.version()
         {
-            self.fresh.renew(key, &entry, before);
+            self.fresh.keep(key, Arc::clone(&entry.layer), before);
             return Ok(Arc::clone(&entry.layer));
         }
-        let stored = self.records.load(&home).await?;
-        let bytes = stored.bytes() as u64;
-        let layer = Arc::new(stored.layer);
-        self.fresh.keep(key, Arc::clone(&layer), bytes, before);
+        let layer = Arc::new(self.records.load(&home).await?.layer);
+        self.fresh.keep(key, Arc::clone(&layer), before);
         Ok(layer)
     }
 }

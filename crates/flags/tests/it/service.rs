@@ -7,6 +7,7 @@ use serde_json::json;
 use store::{BATCH_STEPS_MAX, Batch, DocKey, Documents, PageRequest};
 use tenantry_flags::{
     Context, DEFINITION_BYTES_MAX, FlagKey, FlagsError, LAYER_BYTES_MAX, LAYER_FLAGS_MAX,
+    LAYER_MEMORY_BYTES_MAX,
     LayerName::{System, Tenant},
     Reason, Unevaluated,
 };
@@ -257,6 +258,30 @@ async fn a_flag_and_a_layer_have_a_size() {
         1,
         "also the largest is remembered"
     );
+}
+
+#[tokio::test]
+async fn a_layer_has_a_size_in_memory() {
+    let node = Node::new().await;
+    // Six bytes of JSON that are a tree of their own.
+    let tree = json!({"variants": {"a": vec![json!({"a": {}}); 2000]
+        .into_iter()
+        .enumerate()
+        .map(|(n, it)| (n.to_string(), it))
+        .collect::<serde_json::Map<_, _>>()}, "default_variant": "a"});
+    let mut stored = 0;
+    let refused = loop {
+        match node.try_put(Tenant, &format!("f{stored}"), &tree).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, FlagsError::Full);
+    let snapshot = node.flags.snapshot(&node.admin).await.unwrap();
+    let bytes = snapshot.layers().tenant.memory_bytes();
+    assert!(bytes <= LAYER_MEMORY_BYTES_MAX, "{bytes}");
+    node.put(Tenant, "f0", &tree).await;
+    assert_eq!(node.flags.remembered().0, 1);
 }
 
 #[tokio::test]
