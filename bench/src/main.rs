@@ -17,6 +17,7 @@ mod append;
 mod audit;
 mod crash;
 mod fanout;
+mod flags;
 mod gates;
 mod guard;
 mod pii;
@@ -65,6 +66,7 @@ enum Subject {
     Audit,
     Fanout,
     Gates,
+    Flags,
     Pii,
 }
 
@@ -87,6 +89,7 @@ fn main() -> Result<()> {
                     Subject::Append => append::measure()?,
                     Subject::Audit => audit::measure()?,
                     Subject::Fanout => fanout::measure(&options.server, install_peers)?,
+                    Subject::Flags => flags::measure(&options.server)?,
                     Subject::Gates => gates::measure()?,
                     Subject::Pii => pii::measure()?,
                 });

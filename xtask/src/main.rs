@@ -43,7 +43,7 @@ enum Task {
     Gate(gate::Options),
     /// Kill a loaded server at random moments and account for everything acknowledged.
     Crash(crash::Options),
-    /// Measure against a baseline in the same run: guard, append, audit, fanout.
+    /// Measure against a baseline in the same run: guard, append, audit, fanout, flags and more.
     Bench(measure::Options),
 }
 

@@ -31,6 +31,8 @@ enum Subject {
     Append,
     /// Audit records against the same loop; epochs and memory of a million logs.
     Audit,
+    /// A flag beside unleash-yggdrasil; OFREP beside a bare handler.
+    Flags,
     /// All pure gates of one decision beside cedar-policy, with 1,000 and 1,000,000 tenants.
     Gates,
     /// Fan-out to 1,000 subscribers and the cost of 5,000 idle ones, beside nchan.
@@ -51,6 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Subject::Guard => "guard",
             Subject::Append => "append",
             Subject::Audit => "audit",
+            Subject::Flags => "flags",
             Subject::Gates => "gates",
             Subject::Fanout => "fanout",
             Subject::Pii => "pii",

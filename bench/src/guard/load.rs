@@ -21,7 +21,7 @@ const OK: &[u8] = b"HTTP/1.1 200";
 ///
 /// # Errors
 /// When a connection fails or an answer is not 200.
-pub(super) fn requests_per_s(
+pub(crate) fn requests_per_s(
     addr: SocketAddr,
     request: &[u8],
     connections: usize,

@@ -4,8 +4,8 @@
 //! context, a request id and a trace; the bare handler gets them too and does
 //! not look. Memberships come from the control plane over the embedded engine.
 
-mod load;
-mod serve;
+pub(crate) mod load;
+pub(crate) mod serve;
 mod standing;
 
 use std::{net::SocketAddr, path::Path, time::Duration};

@@ -90,7 +90,9 @@ async fn answer_member(_: Admitted<Look>) -> HttpResponse {
 }
 
 /// Serves until the process ends.
-fn serve(make: impl FnOnce(TcpListener) -> Result<Server> + Send + 'static) -> Result<SocketAddr> {
+pub(crate) fn serve(
+    make: impl FnOnce(TcpListener) -> Result<Server> + Send + 'static,
+) -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let addr = listener.local_addr()?;
     let (report, started) = mpsc::channel();
