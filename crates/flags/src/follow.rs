@@ -39,7 +39,7 @@ impl Following {
             LayerName::System => of_system.clone(),
             LayerName::Tenant => of_tenant.clone(),
         };
-        let now = self.flags.now();
+        let now = self.flags.clock.now();
         let system = self.flags.layer(LayerKey::System, now, &home).await?;
         let tenant = self.flags.layer(self.tenant.clone(), now, &home).await?;
         let phase = |layer: &Layer| layer.phase(now) as u64;

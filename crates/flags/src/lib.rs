@@ -30,6 +30,8 @@
 //! - whoever is in a rollout stays in it when it is widened.
 
 mod bucket;
+mod change;
+mod compile;
 mod constraint;
 mod context;
 mod definition;
@@ -51,6 +53,7 @@ mod service;
 mod stale;
 mod weight;
 
+pub use change::Changed;
 pub use constraint::{ConstraintDefinition, Operator, VALUES_MAX};
 pub use context::{
     ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_MAX, Context, InvalidContext, Place,
@@ -77,5 +80,5 @@ pub use records::{
 };
 #[cfg(feature = "http")]
 pub use routes::{openapi, routes};
-pub use service::{Changed, Flags, FlagsDeps, Snapshot};
+pub use service::{Flags, FlagsDeps, Snapshot};
 pub use stale::{SETTLED_AFTER, StaleFlag, Staleness, staleness};

@@ -16,6 +16,7 @@ mod depends;
 mod http;
 mod memory;
 mod node;
+mod ofrep;
 mod oracle;
 mod rules;
 mod service;
