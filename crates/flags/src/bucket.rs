@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 /// Unleash's seed for the choice among variants.
 const VARIANT_SEED: u32 = 86_028_157;
 /// A flag's key and most targeting keys fit without an allocation.
-const INLINE: usize = 192;
+const INLINE: usize = 256;
 
 /// A share of everyone, in hundredths of a percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
