@@ -80,6 +80,44 @@ proptest! {
     }
 }
 
+/// Every gate has a row that lets pass; then no byte of any row or state can be another
+/// without its gate refusing.
+#[tokio::test]
+async fn every_flipped_byte_of_what_lets_pass_denies() {
+    let house = House::new();
+    let scope = house.tenant().await;
+    let row = json!({"kind": "requirement", "action": "nexus.*"});
+    house.put::<FirearmRow>(&scope, "need", row).await;
+    let row = json!({"kind": "licence", "action": "nexus.*", "subject": "u_owner", "uses": 5});
+    house.put::<FirearmRow>(&scope, "have", row).await;
+    let row = json!({"action": "nexus.*", "floor": 1.0, "max_age_s": 86400});
+    house.put::<Kpi>(&scope, "s", row).await;
+    let row = json!({"action": "nexus.*", "ceiling": 5.0, "half_life_s": 60});
+    house.put::<Temperature>(&scope, "t", row).await;
+    house.budget(&scope, "b", 100, 10).await;
+    house
+        .gates
+        .observe(&scope, &row_id("s"), 2.0, None)
+        .await
+        .unwrap();
+    house.write(&scope, Card::new("c_1")).await.unwrap();
+    house.gates.heat(&scope, &row_id("t"), 1.0).await.unwrap();
+    assert_eq!(house.answer(&scope, Card::new("c_2")).await, "ok");
+    let (partition, documents) = rows(&house, &scope).await;
+    assert_eq!(documents.len(), 9, "the fence, five rows, three states");
+    for document in &documents {
+        for at in 0..document.value.len() {
+            let mut value = document.value.to_vec();
+            value[at] ^= 1;
+            overwrite(&house, &partition, &document.id, value).await;
+            let answer = house.answer(&scope, Card::new("c_2")).await;
+            assert_ne!(answer, "ok", "{} at {at}", document.id);
+        }
+        overwrite(&house, &partition, &document.id, document.value.to_vec()).await;
+        assert_eq!(house.answer(&scope, Card::new("c_2")).await, "ok");
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Damage {
     Flip(prop::sample::Index, u8),
