@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use identity::{Env, ProjectId, RequestId, TenantId, Timestamp, Traceparent};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{Leaf, LeafActor, LeafError, LeafTarget};
@@ -46,7 +46,7 @@ pub(super) struct Written<'a> {
     idempotency: Option<Hash>,
     #[serde(skip_serializing_if = "is_one")]
     repeated: u32,
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(skip_serializing_if = "Map::is_empty", serialize_with = "in_order")]
     metadata: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     personal: &'a BTreeMap<Label, Commitment>,
@@ -78,6 +78,30 @@ pub(super) struct Read {
     metadata: Map<String, Value>,
     #[serde(default, deserialize_with = "unique::entries")]
     personal: BTreeMap<Label, Commitment>,
+}
+
+/// Writes the members in the order of their names, at every depth. A `Map` keeps another
+/// order where some crate of the program asks `serde_json` for it, and a leaf is the same everywhere.
+fn in_order<S: Serializer>(members: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_unstable_by_key(|(name, _)| *name);
+    serializer.collect_map(
+        members
+            .into_iter()
+            .map(|(name, value)| (name, InOrder(value))),
+    )
+}
+
+struct InOrder<'a>(&'a Value);
+
+impl Serialize for InOrder<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(members) => in_order(members, serializer),
+            Value::Array(items) => serializer.collect_seq(items.iter().map(InOrder)),
+            value => value.serialize(serializer),
+        }
+    }
 }
 
 #[expect(
