@@ -128,7 +128,7 @@ pub struct Problem {
     detail: String,
     retry_after: Option<Duration>,
     headers: Vec<(&'static str, String)>,
-    members: Map<String, Value>,
+    members: Vec<(String, Value)>,
 }
 
 impl Problem {
@@ -140,14 +140,14 @@ impl Problem {
             detail: detail.into(),
             retry_after: None,
             headers: Vec::new(),
-            members: Map::new(),
+            members: Vec::new(),
         }
     }
 
     /// Adds a member of its own, such as `errors`.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
+        self.members.push((name.to_owned(), value.into()));
         self
     }
 
@@ -209,7 +209,7 @@ impl Problem {
     /// The RFC 9457 object.
     #[must_use]
     pub fn to_json(&self, ids: &RequestIds) -> Value {
-        let mut object = self.members.clone();
+        let mut object: Map<String, Value> = self.members.iter().cloned().collect();
         let mut set = |name: &str, value: Value| object.insert(name.to_owned(), value);
         set(
             "type",
