@@ -431,7 +431,7 @@ impl Composed {
     /// Signs and commits what waits, and releases the data folder.
     pub async fn close(&self) {
         self.tending.iter().for_each(AbortHandle::abort);
-        self.gates.turn().await;
+        self.gates.close().await;
         self.audit.turn().await;
         self.engine.close().await;
     }

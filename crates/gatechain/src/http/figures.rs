@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     AddHeat, ObserveKpi,
-    rows::{ObservedView, TemperatureView},
+    views::{ObservedView, TemperatureView},
     wire::Slot,
 };
 use crate::{GateChain, Temperature};

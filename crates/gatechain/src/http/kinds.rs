@@ -18,9 +18,9 @@ macro_rules! kind {
      $list:literal, $item:literal, $what:literal) => {
         pub(super) mod $module {
             use super::*;
-            use super::super::{$set, $lift, rows::$view};
+            use super::super::{$set, $lift, views::$view};
             #[allow(unused_imports, reason = "some bodies are the rows themselves")]
-            use super::super::rows::*;
+            use super::super::views::*;
             #[allow(unused_imports, reason = "some bodies are the rows themselves")]
             use crate::$row;
 

@@ -13,6 +13,7 @@ mod gated;
 mod kinds;
 mod openapi;
 mod rows;
+mod views;
 mod wire;
 
 use actix_web::http::Method;

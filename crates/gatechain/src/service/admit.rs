@@ -2,25 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use identity::{Code, Member, Problem, Recorded, Scope};
+use identity::{Member, Recorded, Scope};
 use smol_str::SmolStr;
 use store::{DocKey, StoreError};
 use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
-    Asker, Core, GateChain, Layers, Permit,
+    Asker, Core, Denied, GateChain, Layers, Permit,
+    denied::unavailable,
     permit::{Claims, Fences, LicenceClaim},
 };
 use crate::{
-    Ask, Decision, Gate, Level, Mode, Mutation, Refusal, Verdict,
+    Ask, Decision, Gate, Level, Mode, Mutation, Verdict,
     approval::{Approval, ApprovalId},
     ask::Question,
-    budget::{Account, BudgetRefused},
     chain::{Extent, run},
-    gates::{PURE, damaged, name_of, row_name, selected, unreadable},
+    gates::{PURE, selected},
     id::random_id,
-    layer::{Held, state_key},
-    rows::{BudgetRow, Row, RowKind},
+    layer::state_key,
+    rows::RowKind,
     stored,
     verdict::first_refusal,
 };
@@ -33,41 +33,6 @@ const RECORD_MAX: Duration = Duration::from_secs(5);
 pub struct Credentials {
     /// An approval: the header `X-Approval-Id`.
     pub approval: Option<ApprovalId>,
-}
-
-/// The gates refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the gate {gate} refused: {}", .refusal.detail)]
-pub struct Denied {
-    /// Names the decision on the audit log.
-    pub decision_id: SmolStr,
-    /// The first gate that refused.
-    pub gate: Gate,
-    /// Why.
-    pub refusal: Refusal,
-}
-
-impl From<Denied> for Problem {
-    fn from(denied: Denied) -> Self {
-        let Denied {
-            decision_id,
-            gate,
-            refusal,
-        } = denied;
-        let problem = Self::new(refusal.code, refusal.detail)
-            .with("gate", gate.as_str())
-            .with("decision_id", decision_id.as_str())
-            .with("lift", refusal.lift);
-        let problem = match refusal.row {
-            Some(row) => problem.with("row", row.to_string()),
-            None => problem,
-        };
-        match (refusal.retry_after, refusal.code) {
-            (Some(wait), _) => problem.retry_after(wait),
-            (None, Code::BackendUnavailable) => problem.retry_after(Duration::from_secs(1)),
-            (None, _) => problem,
-        }
-    }
 }
 
 /// A decision that allows, or is not enforced, with what a write under it has to bring along.
@@ -271,81 +236,6 @@ impl Core {
         }
     }
 
-    /// Reserves what the write costs; says why not.
-    async fn pay(
-        &self,
-        asker: &Asker,
-        question: &Question<'_>,
-        claims: &mut Claims,
-    ) -> Option<Box<Refusal>> {
-        if let Some(refusal) = damaged(Gate::Budget, question) {
-            return Some(refusal);
-        }
-        for (level, held, cost) in costs(question) {
-            let account = Account::of(&asker.home.budgets, level, &held.row, question.now);
-            match self.budgets.reserve(&account, cost).await {
-                Ok(claim) => claims.payments.push(claim),
-                Err(refused) => {
-                    // What was reserved of others goes back.
-                    claims.payments.clear();
-                    return Some(Self::unpaid(level, held, refused));
-                }
-            }
-        }
-        None
-    }
-
-    /// What the budgets would say; nothing is reserved.
-    pub(super) async fn would_pay(&self, asker: &Asker, question: &Question<'_>) -> Verdict {
-        let began = self.stopwatch.nanos();
-        let refusal = self.looked_up(asker, question).await;
-        Verdict {
-            gate: Gate::Budget,
-            refusal,
-            nanos: self.stopwatch.nanos().saturating_sub(began),
-        }
-    }
-
-    async fn looked_up(&self, asker: &Asker, question: &Question<'_>) -> Option<Box<Refusal>> {
-        if let Some(refusal) = damaged(Gate::Budget, question) {
-            return Some(refusal);
-        }
-        for (level, held, cost) in costs(question) {
-            let account = Account::of(&asker.home.budgets, level, &held.row, question.now);
-            let refused = match self.budgets.view(&account).await {
-                Ok(spending) => {
-                    let taken = spending
-                        .spent_micros
-                        .saturating_add(spending.reserved_micros);
-                    let left = held.row.limit_micros.saturating_sub(taken);
-                    (left < cost).then_some(BudgetRefused::Exceeded { left })
-                }
-                Err(error) => Some(error.into()),
-            };
-            if let Some(refused) = refused {
-                return Some(Self::unpaid(level, held, refused));
-            }
-        }
-        None
-    }
-
-    fn unpaid(level: Level, held: &Held<BudgetRow>, refused: BudgetRefused) -> Box<Refusal> {
-        match refused {
-            BudgetRefused::Damaged => unreadable(level, name_of(BudgetRow::KIND, held.id.as_str())),
-            BudgetRefused::Exceeded { left } => Box::new(Refusal {
-                code: Code::BudgetExceeded,
-                detail: format!("The budget {} has {left} micro-units left.", held.id),
-                row: Some(row_name(level, held)),
-                lift: "An administrator raises the limit, or a new window begins.",
-                retry_after: None,
-            }),
-            BudgetRefused::Unavailable(why) => {
-                let error = StoreError::Unavailable(why);
-                Box::new(backend(&error))
-            }
-        }
-    }
-
     /// The approval that was shown, if there is one.
     pub(super) async fn shown(
         &self,
@@ -366,49 +256,12 @@ impl Core {
     }
 }
 
-/// The budgets that pay, with what each pays.
-fn costs<'a>(
-    question: &Question<'a>,
-) -> impl Iterator<Item = (Level, &'a Held<BudgetRow>, u64)> + use<'a> {
-    let ask = question.ask;
-    let rows = question.rows.layers().flat_map(move |(level, layer)| {
-        let covering = layer.budgets.iter();
-        let covering = covering.filter(move |held| held.covers(ask.action, ask.target));
-        covering.map(move |held| {
-            let cost = ask.cost_micros.unwrap_or(held.row.price_micros);
-            (level, held, cost)
-        })
-    });
-    // What costs nothing is paid, whatever is left.
-    rows.filter(|(_, _, cost)| *cost > 0)
-}
-
 fn needs_approval(question: &Question<'_>) -> bool {
     let ask = question.ask;
     question.rows.layers().any(|(_, layer)| {
         let mut locks = layer.strategy_locks.iter();
         locks.any(|held| held.row.approval.is_some() && held.covers(ask.action, ask.target))
     })
-}
-
-/// The verdict when rows could not be read at all.
-pub(super) fn unavailable(gate: Gate, error: &StoreError) -> Verdict {
-    Verdict {
-        gate,
-        refusal: Some(Box::new(backend(error))),
-        nanos: 0,
-    }
-}
-
-fn backend(error: &StoreError) -> Refusal {
-    tracing::error!(%error, "the state of the gates is unavailable");
-    Refusal {
-        code: Code::BackendUnavailable,
-        detail: "The state of the gates is unavailable. Try again later.".to_owned(),
-        row: None,
-        lift: "The store of the gates answers again.",
-        retry_after: Some(Duration::from_secs(1)),
-    }
 }
 
 fn count(decision: &Decision) {

@@ -4,7 +4,7 @@ use identity::Scope;
 use smol_str::SmolStr;
 use store::StoreError;
 
-use super::{Asker, Core, Credentials, GateChain, admit::unavailable};
+use super::{Asker, Core, Credentials, GateChain, denied::unavailable};
 use crate::{
     Ask, Gate, GateError, InvalidRow, PayloadHash, TargetName, Verdict,
     ask::Question,

@@ -4,8 +4,10 @@
 mod admit;
 mod approvals;
 mod change;
+mod denied;
 mod explain;
 mod observe;
+mod pay;
 mod permit;
 mod rows;
 
@@ -14,7 +16,8 @@ use std::{sync::Arc, time::Duration};
 use identity::{Clock, Entropy, Env, Member, Scope, SystemAuthority, TenantId};
 use store::{Documents, LIST_LIMIT_MAX, Listing, Partition, StoreError};
 
-pub use admit::{Credentials, Denied};
+pub use admit::Credentials;
+pub use denied::Denied;
 pub use explain::{Explained, Explanation};
 pub use permit::{CommitRefused, Committed, PERMIT_AGE_MAX, PERMIT_STEPS_MAX, Permit};
 pub use rows::Listed;
