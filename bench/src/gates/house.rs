@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Instant,
 };
 
 use anyhow::{Result, anyhow, bail};
@@ -29,12 +28,23 @@ const ACTION: &str = "nexus.cards.create";
 /// Passes over the hot tenants until all are remembered.
 const PASSES_MAX: usize = 8;
 
-/// The machine's own clock, as the server passes it in.
-struct Monotonic(Instant);
+/// The processor's own clock, as the server passes it in.
+struct Monotonic {
+    clock: quanta::Clock,
+    began: u64,
+}
+
+impl Monotonic {
+    fn start() -> Self {
+        let clock = quanta::Clock::new();
+        let began = clock.raw();
+        Self { clock, began }
+    }
+}
 
 impl Stopwatch for Monotonic {
     fn nanos(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        self.clock.delta_as_nanos(self.began, self.clock.raw())
     }
 }
 
@@ -77,7 +87,7 @@ impl House {
             authority: SystemAuthority::assume(),
             enforcement: Arc::new(AlwaysEnforce),
             decisions: Arc::new(Unrecorded),
-            stopwatch: Arc::new(Monotonic(Instant::now())),
+            stopwatch: Arc::new(Monotonic::start()),
         });
         let guests = Guests::new()?;
         let mut house = Self {
@@ -123,6 +133,13 @@ impl House {
             }
         }
         bail!("the memory does not hold the hot tenants")
+    }
+
+    /// Brings the scope of a hot tenant to mind, and nothing else.
+    pub(super) fn look_at(&self, at: usize) {
+        if let Some(scope) = self.hot.get(at) {
+            black_box((scope.tenant().clone(), scope.env(), scope.user().clone()));
+        }
     }
 
     /// Decides for one of the hot tenants, on what is remembered.
