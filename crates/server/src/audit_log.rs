@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use audit::{
     Origin, Signers, Training, Trust, TrustFile,
-    service::{AuditConfig as Settings, TrainingPolicy, WrappingKey},
+    service::{Audit, AuditConfig as Settings, TrainingPolicy, WrappingKey},
 };
 use control::{SecretRef, SecretValue, Secrets};
 use identity::{SystemAuthority, TenantId, UserId};
@@ -18,6 +18,7 @@ use privacy::TrainPrefs;
 use crate::{
     config::{AuditConfig, Config},
     startup::Missing,
+    web::Probe,
 };
 
 /// The spool in the data folder, unless another place is configured.
@@ -139,5 +140,19 @@ impl TrainingPolicy for Preferences {
             source: effective.source.as_str().into(),
             version: effective.version,
         }
+    }
+}
+
+/// A frozen audit log keeps records in its spool and says so with every answer; the server goes on.
+pub(crate) fn probe(audit: &Arc<Audit>) -> Probe {
+    let audit = Arc::clone(audit);
+    let check = move || match audit.frozen() {
+        None => Ok(()),
+        Some(why) => Err(format!("frozen: {why}")),
+    };
+    Probe {
+        name: "audit",
+        check: Arc::new(check),
+        vital: false,
     }
 }

@@ -4,7 +4,6 @@
 //! missing row, backend or secret stops the start, and all of them are named.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -12,16 +11,12 @@ use std::{
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context;
 use audit::service::{Audit, AuditDeps, AuditRecorder};
-use control::{
-    Control, ControlConfig, ControlDeps, PasswordCost, ResourceKind, RoutePlace, RouteRow,
-    RouteTarget, SecretRef, Secrets,
-};
+use control::{Control, ControlConfig, ControlDeps, PasswordCost, SecretRef, Secrets};
 use engine_embedded::{Embedded, Health};
 use flags::{Flags, FlagsDeps};
 use gatechain::{AuditedDecisions, GateChain, GateDeps};
 use identity::{
-    Clock, Entropy, Guard, Recording, SystemAuthority, TicketOffice, Tokens,
-    http::{DuplicateRoute, Mounted, Routes},
+    Clock, Entropy, Guard, Recording, SystemAuthority, TicketOffice, Tokens, http::Mounted,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use nexus::{Card, NexusDeps, Records};
@@ -31,32 +26,20 @@ use tokio::task::AbortHandle;
 
 use crate::{
     ambient::{self, SystemClock, SystemEntropy, SystemStopwatch},
-    audit_log::{AuditParts, Preferences},
-    audit_tail::{self, AuditTail},
+    audit_log::{self, AuditParts, Preferences},
+    audit_tail::AuditTail,
     config::Config,
-    flag_tail::{self, FlagTail},
+    flag_tail::FlagTail,
     gates::FlagEnforcement,
-    keys,
+    keys, needs,
+    routes::mounted,
     startup::Missing,
     telemetry,
-    web::{self, ApiDescription, Probe, Readiness},
+    web::{ApiDescription, Probe, Readiness},
 };
 
 /// The one backend of this server so far.
 const EMBEDDED: &str = "embedded";
-/// The resources that the mounted routes need; each has a row in the routing registry.
-pub const REQUIRED_KINDS: [&str; 9] = [
-    "audit_log",
-    "chat_bus",
-    "flags",
-    "gates",
-    "nexus_records",
-    "rate_limit",
-    "realtime_registry",
-    "stream_tickets",
-    "train_prefs",
-];
-
 /// A server that is ready to listen.
 pub struct Composed {
     /// Makes ids and secrets.
@@ -85,31 +68,6 @@ pub struct Composed {
     description: Data<ApiDescription>,
     routes: Mounted,
     engine: Embedded,
-}
-
-/// All routes of the server, which record what is done through them with `recording`.
-///
-/// # Errors
-/// [`DuplicateRoute`] when two handlers would answer the same request.
-pub fn mounted(recording: Recording) -> Result<Mounted, DuplicateRoute> {
-    let mut routes = Routes::new();
-    web::system_routes(&mut routes);
-    audit::routes(&mut routes);
-    audit_tail::routes(&mut routes);
-    control::routes(&mut routes);
-    flags::routes(&mut routes);
-    flag_tail::routes(&mut routes);
-    gatechain::http::routes(&mut routes);
-    nexus::routes(&mut routes);
-    privacy::routes(&mut routes);
-    realtime::routes(&mut routes);
-    routes.build(recording)
-}
-
-/// The `OpenAPI` description of [`mounted`].
-#[must_use]
-pub fn api_description() -> String {
-    ApiDescription::collect().0
 }
 
 /// The parts that exist before the routing registry is asked.
@@ -177,7 +135,7 @@ impl Foundation {
                 refresh_ttl: Duration::from_secs(auth.refresh_ttl_s),
                 bootstrap_key: self.bootstrap_key.clone(),
                 password_cost: PasswordCost::OWASP,
-                required_kinds: required_kinds()?,
+                required_kinds: needs::kinds()?,
                 known_backends: vec![EMBEDDED.parse()?],
             },
         })?)
@@ -287,7 +245,7 @@ async fn checked(config: &Config, seed: bool) -> anyhow::Result<(Foundation, Con
     };
     let control = foundation.control(config)?;
     if seed {
-        seed_routes(&control).await?;
+        needs::seed(&control, EMBEDDED).await?;
     }
     for found in control.check_routes().await?.problems {
         let (kind, tenant, env) = (
@@ -311,33 +269,6 @@ async fn checked(config: &Config, seed: bool) -> anyhow::Result<(Foundation, Con
 /// [`StartupError`](crate::StartupError) with everything that is missing.
 pub async fn check(config: &Config, seed: bool) -> anyhow::Result<()> {
     checked(config, seed).await.map(drop)
-}
-
-async fn seed_routes(control: &Control) -> anyhow::Result<()> {
-    for kind in required_kinds()? {
-        let target = RouteTarget {
-            backend: EMBEDDED.parse()?,
-            config: serde_json::Map::new(),
-            secrets: BTreeMap::new(),
-        };
-        let row = RouteRow {
-            kind,
-            place: RoutePlace {
-                tenant: None,
-                env: None,
-            },
-            target,
-        };
-        control.routes().put_if_absent(&row).await?;
-    }
-    Ok(())
-}
-
-fn required_kinds() -> anyhow::Result<Vec<ResourceKind>> {
-    Ok(REQUIRED_KINDS
-        .iter()
-        .map(|kind| kind.parse())
-        .collect::<Result<_, _>>()?)
 }
 
 impl Composed {
@@ -364,7 +295,7 @@ impl Composed {
         let realtime = foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
         let flag_tail = FlagTail::new(Arc::clone(&flags), &realtime, &*foundation.entropy);
         let draining = Arc::new(AtomicBool::new(false));
-        let probes = vec![probe(&foundation.engine), audit_probe(&audit)];
+        let probes = vec![probe(&foundation.engine), audit_log::probe(&audit)];
         let Foundation {
             engine,
             clock,
@@ -447,20 +378,6 @@ fn probe(engine: &Embedded) -> Probe {
         name: EMBEDDED,
         check: Arc::new(check),
         vital: true,
-    }
-}
-
-/// A frozen audit log keeps records in its spool and says so with every answer; the server goes on.
-fn audit_probe(audit: &Arc<Audit>) -> Probe {
-    let audit = Arc::clone(audit);
-    let check = move || match audit.frozen() {
-        None => Ok(()),
-        Some(why) => Err(format!("frozen: {why}")),
-    };
-    Probe {
-        name: "audit",
-        check: Arc::new(check),
-        vital: false,
     }
 }
 

@@ -20,6 +20,8 @@ mod flag_tail;
 mod gates;
 mod jwks;
 mod keys;
+mod needs;
+pub mod routes;
 mod setup;
 mod startup;
 mod telemetry;

@@ -9,7 +9,7 @@ pub(crate) fn manifest() -> identity::http::Manifest {
     let recording = identity::Recording::Nothing {
         reason: "the manifest alone is asked for",
     };
-    tenantry_server::compose::mounted(recording)
+    tenantry_server::routes::mounted(recording)
         .expect("no route is mounted twice")
         .manifest()
 }
@@ -37,7 +37,7 @@ fn the_committed_list_of_public_routes_is_the_manifests() {
 #[test]
 fn the_description_of_the_api_has_every_route_and_no_other() {
     let description: serde_json::Value =
-        serde_json::from_str(&tenantry_server::compose::api_description()).unwrap();
+        serde_json::from_str(&tenantry_server::routes::api_description()).unwrap();
     let described: BTreeSet<String> = description["paths"]
         .as_object()
         .unwrap()
