@@ -7,6 +7,7 @@
 //! **Invariant:** what a client sends is read only while there is room for the
 //! answers, so a client that writes and never reads stops itself.
 
+mod allowance;
 mod close;
 mod inbound;
 mod ops;

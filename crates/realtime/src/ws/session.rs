@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
+    allowance::Allowance,
     close,
     inbound::Inbox,
     ops::{self, Ack, Fault, Misunderstood, Op, Publish, Ref, Reply},
@@ -42,29 +43,6 @@ const FRAMES_MAX: usize = 64;
 const FAULTS_MAX: u32 = 8;
 /// Refusals for the rate without a success between; one more ends the socket.
 const STRIKES_MAX: u32 = 50;
-
-/// How often a socket may resume, refresh or show a state.
-struct Allowance {
-    left: u32,
-    since: Instant,
-}
-
-impl Allowance {
-    const BURST: u32 = 30;
-    const PER_SECOND: u64 = 5;
-
-    fn take(&mut self, now: Instant) -> bool {
-        let back = now.duration_since(self.since).as_millis() as u64 * Self::PER_SECOND / 1000;
-        if back > 0 {
-            let back = u32::try_from(back).unwrap_or(Self::BURST);
-            self.left = self.left.saturating_add(back).min(Self::BURST);
-            self.since = now;
-        }
-        let allowed = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        allowed
-    }
-}
 
 /// One WebSocket.
 pub(super) struct Session {
@@ -99,10 +77,7 @@ impl Session {
             publishing: None,
             refresh: None,
             resume_wait: live.then(|| Box::pin(sleep(RESUME_WAIT_MAX))),
-            allowance: Allowance {
-                left: Allowance::BURST,
-                since: now,
-            },
+            allowance: Allowance::full(now),
             heard_at: now,
             faults: 0,
             strikes: 0,
