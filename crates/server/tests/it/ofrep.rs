@@ -226,3 +226,29 @@ async fn who_follows_is_told_to_ask_again_and_resumes() {
     let missed = resumed.next().await.expect("the stream goes on");
     assert_eq!((&missed.id, missed.json()), (&seen[1].id, seen[1].json()));
 }
+
+#[tokio::test]
+async fn flags_outlive_a_kill() {
+    let mut server = Server::start();
+    let (ada, operator) = (Caller::resident(&server, 0), bootstrap(&server).await);
+    for (caller, path) in [(&operator, "/flags/system/a"), (&ada, "/flags/b")] {
+        let put = Request::new("PUT", path).json(&json!({}));
+        assert_eq!(send(&server, caller, &put).await.status, 201);
+    }
+    let ask = Request::new("POST", "/ofrep/v1/evaluate/flags").json(&json!({"context": {}}));
+    let before = send(&server, &ada, &ask).await;
+    server.kill_and_restart();
+    let after = send(&server, &ada, &ask).await;
+    assert_eq!((after.status, after.json()), (200, before.json()));
+    assert_eq!(after.header("etag"), before.header("etag"));
+    let layers: Vec<_> = after.json()["flags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|flag| (flag["key"].clone(), flag["metadata"]["layer"].clone()))
+        .collect();
+    assert_eq!(
+        layers,
+        [(json!("a"), json!("system")), (json!("b"), json!("tenant"))]
+    );
+}
