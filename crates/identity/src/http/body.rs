@@ -182,6 +182,10 @@ pub(crate) fn parse<T: DeserializeOwned>(
     });
     let value = parsed.map_err(|error| misread(&error, &pointer(&track.path().to_string())))?;
     reader.end().map_err(|error| misread(&error, ""))?;
+    // A list would be taken for the members in their order.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::invalid("", "must be an object, not a list"));
+    }
     match unknown {
         Some(path) => Err(Problem::invalid(&pointer(&path), "unknown member")),
         None => Ok(value),
@@ -230,6 +234,8 @@ mod tests {
         for wrong in [
             "{}",
             "[]",
+            "[\"a\"]",
+            " [\"a\",[]]",
             "{\"name\":1}",
             "{\"name\":\"a\",\"nme\":1}",
             "{\"name\":\"a\",\"name\":\"b\"}",
