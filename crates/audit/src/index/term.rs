@@ -11,6 +11,8 @@ const DOMAIN: &[u8] = b"tenantry/audit/index/";
 /// not have spares looking for an action that it has everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IndexField {
+    /// The caller's idempotency key.
+    Idempotency,
     /// The request that caused it.
     TraceId,
     /// What was acted upon.
@@ -24,6 +26,7 @@ pub enum IndexField {
 impl IndexField {
     const fn name(self) -> &'static str {
         match self {
+            Self::Idempotency => "idempotency",
             Self::TraceId => "trace_id",
             Self::Target => "target",
             Self::Actor => "actor",

@@ -43,6 +43,7 @@ impl EventsQuery {
             action: self.action.clone(),
             target: self.target.clone(),
             trace_id: self.trace_id.clone(),
+            idempotency: None,
             from: moment(self.from.as_deref())?,
             to: moment(self.to.as_deref())?,
         })

@@ -8,14 +8,17 @@ use privacy::pii::strip_json;
 use serde_json::{Map, Value};
 use store::{AppendError, Idempotency, NewEvent, StoreError};
 
-use super::{Audit, LogId, spool::Waiting, subjects::Provisional};
+use super::{Audit, Entry, Filter, LogId, logs::Log, spool::Waiting, subjects::Provisional};
 use crate::{
-    DatasetEvent, Hash,
+    DatasetEvent, Hash, Label, Leaf, Phase, Record,
     seal::{SealError, seal},
 };
 
 /// How long the store may take; the recorder's callers wait five seconds at most.
 const APPEND_MAX: Duration = Duration::from_secs(2);
+
+/// Records of one key and action that are looked at together: an intent and its outcome.
+const KEYED_MAX: usize = 8;
 
 impl Audit {
     /// Records an event, durably or in the spool, also when the caller does not wait.
@@ -69,12 +72,17 @@ impl Audit {
         self.spool(waiting).await
     }
 
-    /// Appends a record to its log; the same one again changes nothing.
+    /// Appends a record to its log; the same one again changes nothing, nor does one that
+    /// its caller's idempotency key has made before, however long ago.
     pub(super) async fn append(&self, log: &LogId, body: Bytes) -> Result<u64, StoreError> {
         let appending = async {
             let log = self.logs.open(log).await?;
+            let once = Once::of(&body);
+            if let Some(seq) = self.appended_before(&log, &once).await? {
+                return Ok(seq);
+            }
             let event = NewEvent {
-                idempotency: Some(idempotency(&body)),
+                idempotency: Some(once.key(&body)),
                 body,
                 at: self.clock.now(),
             };
@@ -99,6 +107,33 @@ impl Audit {
         tokio::time::timeout(APPEND_MAX, appending)
             .await
             .unwrap_or_else(late)
+    }
+
+    /// The place of the record that the key has made, if it is kept still.
+    async fn appended_before(
+        &self,
+        log: &Arc<Log>,
+        once: &Once,
+    ) -> Result<Option<u64>, StoreError> {
+        let Once::ByKey { key, action, phase } = once else {
+            return Ok(None);
+        };
+        let filter = Filter {
+            idempotency: Some(*key),
+            action: Some(action.to_string()),
+            ..Filter::default()
+        };
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let page = self.query_log(log, &filter, from, KEYED_MAX).await;
+            let page = page.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            let same = |entry: &&Entry| name(&entry.leaf.phase) == *phase;
+            if let Some(entry) = page.entries.iter().find(same) {
+                return Ok(Some(entry.seq.get()));
+            }
+            after = page.next;
+        }
+        Ok(None)
     }
 
     async fn spool(&self, waiting: Waiting) -> Recorded {
@@ -127,9 +162,54 @@ pub(super) fn stripped(metadata: Map<String, Value>) -> Map<String, Value> {
     }
 }
 
-/// A record holds fresh salts, so its hash is a key that no other record has.
-fn idempotency(body: &[u8]) -> Idempotency {
-    let hash = Hash::of(&[body]);
+/// What makes a record the same as another.
+enum Once {
+    /// The caller says so, with a key for one action. An intent and its outcome may share it.
+    ByKey {
+        key: Hash,
+        action: Label,
+        phase: &'static str,
+    },
+    /// The bytes: they hold fresh salts, so no other record has them.
+    ByBytes,
+}
+
+impl Once {
+    fn of(body: &[u8]) -> Self {
+        let record = Record::decode(body).ok();
+        let leaf = record.and_then(|record| Leaf::parse(&record.leaf).ok());
+        let keyed = leaf.and_then(|leaf| Some((leaf.idempotency?, leaf)));
+        match keyed {
+            Some((key, leaf)) => Self::ByKey {
+                key,
+                action: leaf.action,
+                phase: name(&leaf.phase),
+            },
+            None => Self::ByBytes,
+        }
+    }
+
+    /// What the store knows it by, for those who race.
+    fn key(&self, body: &[u8]) -> Idempotency {
+        match self {
+            Self::ByBytes => idempotency(&[body]),
+            Self::ByKey { key, action, phase } => {
+                idempotency(&[key.as_bytes(), action.as_str().as_bytes(), phase.as_bytes()])
+            }
+        }
+    }
+}
+
+fn name(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Intent => "intent",
+        Phase::Outcome { .. } => "outcome",
+        Phase::Event(_) => "event",
+    }
+}
+
+fn idempotency(parts: &[&[u8]]) -> Idempotency {
+    let hash = Hash::of(parts);
     let mut halves = [[0; 16]; 2];
     let bytes = halves.iter_mut().flatten();
     bytes

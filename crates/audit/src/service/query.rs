@@ -1,5 +1,7 @@
 //! Questions to a log: which records, in the order of their seqs.
 
+use std::sync::Arc;
+
 use identity::{Scope, Timestamp};
 
 use store::READ_EVENTS_MAX;
@@ -9,7 +11,7 @@ use super::{
     stored::StoredHead,
 };
 use crate::{
-    Field, LeafActor, LeafTargetId, Seq,
+    Field, Hash, LeafActor, LeafTargetId, Seq,
     index::{self, IndexError, Term},
 };
 
@@ -35,6 +37,8 @@ pub struct Filter {
     pub target: Option<String>,
     /// The request.
     pub trace_id: Option<String>,
+    /// The hash of the caller's idempotency key.
+    pub idempotency: Option<Hash>,
     /// Not before this moment.
     pub from: Option<Timestamp>,
     /// Not after this moment.
@@ -59,6 +63,7 @@ impl Filter {
             && is(&self.action, Some(entry.leaf.action.as_str()))
             && is(&self.target, target(entry))
             && is(&self.trace_id, Some(entry.leaf.request_id.as_str()))
+            && (self.idempotency.is_none() || self.idempotency == entry.leaf.idempotency)
             && self.from.is_none_or(|from| entry.leaf.time >= from)
             && self.to.is_none_or(|to| entry.leaf.time <= to)
     }
@@ -102,18 +107,29 @@ impl Audit {
         after: u64,
         limit: usize,
     ) -> Result<EntryPage, ReadError> {
-        let Some(log) = self.logs.find(&LogId::of(scope)).await? else {
-            return Ok(EntryPage::default());
-        };
+        match self.logs.find(&LogId::of(scope)).await? {
+            Some(log) => self.query_log(&log, filter, after, limit).await,
+            None => Ok(EntryPage::default()),
+        }
+    }
+
+    /// See [`Audit::query`].
+    pub(super) async fn query_log(
+        &self,
+        log: &Arc<Log>,
+        filter: &Filter,
+        after: u64,
+        limit: usize,
+    ) -> Result<EntryPage, ReadError> {
         let terms = self.asked(&log.id.tenant, filter).await?;
         let mut indexed = *filter != Filter::default();
         for tried in 0..TRIES_MAX {
-            let head = self.head_of(&log).await?;
+            let head = self.head_of(log).await?;
             let mut search = Search {
                 audit: self,
-                log: &log,
+                log,
                 head: &head,
-                leaves: Leaves::new(&log, &head.state),
+                leaves: Leaves::new(log, &head.state),
                 filter,
                 limit,
                 looked_at: 0,
@@ -134,7 +150,7 @@ impl Audit {
                 Err(Failed::Index(error)) => {
                     tracing::error!(log = %log.id, %error, "an audit index cannot be used");
                     log.lose_index();
-                    self.logs.mark(&log);
+                    self.logs.mark(log);
                     indexed = false;
                 }
             }

@@ -21,16 +21,16 @@ use store::StoreError;
 
 use super::{Audit, Filter};
 use crate::{
-    Leaf, LeafActor, LeafTargetId, Record,
+    Hash, Leaf, LeafActor, LeafTargetId, Record,
     index::{IndexField, TERMS_MAX, Term},
     seal::{InvalidSealed, KeyId, key_ids},
 };
 
 /// Keys of one person that a query asks for; with more, it looks at records of everyone.
 const KEYS_ASKED_MAX: usize = 24;
-/// Action, request, and two for each box that a sealed part can have, the actor's,
+/// Action, request, idempotency key, and two for each box that a sealed part can have, the actor's,
 /// the target's and those of further values.
-const TERMS: usize = 2 + 2 * (2 + crate::event::PERSONAL_MAX);
+const TERMS: usize = 3 + 2 * (2 + crate::event::PERSONAL_MAX);
 const _: () = assert!(TERMS <= TERMS_MAX);
 
 /// The terms of a record.
@@ -41,6 +41,7 @@ pub(super) fn terms(record: &Record, leaf: &Leaf) -> Result<Vec<Term>, InvalidSe
         Term::new(IndexField::Action, leaf.action.as_str().as_bytes()),
         Term::new(IndexField::TraceId, leaf.request_id.as_str().as_bytes()),
     ];
+    terms.extend(leaf.idempotency.map(of_idempotency));
     match &leaf.actor {
         LeafActor::User { .. } => terms.extend(by_keys(IndexField::Actor)),
         LeafActor::System { name } => terms.push(of_name(IndexField::Actor, name.as_str())),
@@ -52,6 +53,10 @@ pub(super) fn terms(record: &Record, leaf: &Leaf) -> Result<Vec<Term>, InvalidSe
         None => {}
     }
     Ok(terms)
+}
+
+fn of_idempotency(key: Hash) -> Term {
+    Term::new(IndexField::Idempotency, key.as_bytes())
 }
 
 fn of_name(field: IndexField, name: &str) -> Term {
@@ -77,6 +82,7 @@ impl Audit {
         for (field, value) in plain {
             groups.extend(value.as_deref().map(|value| vec![of_name(field, value)]));
         }
+        groups.extend(filter.idempotency.map(|key| vec![of_idempotency(key)]));
         let persons = [
             (IndexField::Target, &filter.target),
             (IndexField::Actor, &filter.actor),
@@ -155,7 +161,7 @@ mod tests {
                 source: "system".into(),
                 version: 0,
             },
-            idempotency: None,
+            idempotency: Some(Hash::of(&[b"key"])),
             repeated: 1,
             metadata: serde_json::Map::new(),
             personal: (0..)
@@ -196,7 +202,7 @@ mod tests {
                 assert!(!terms.contains(&of_name(field, id)));
             }
         }
-        assert_eq!(terms.len(), 6);
+        assert_eq!(terms.len(), 7);
     }
 
     #[test]
@@ -212,7 +218,7 @@ mod tests {
         let recovery = Actor::System("recovery".parse().unwrap());
         let (terms, _) = terms_of(recovery, None, &["u_a"]);
         assert!(terms.contains(&of_name(IndexField::Actor, "recovery")));
-        assert_eq!(terms.len(), 3);
+        assert_eq!(terms.len(), 4);
     }
 
     #[test]

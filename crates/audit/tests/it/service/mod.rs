@@ -11,6 +11,7 @@ mod intents;
 mod keys;
 mod kill;
 mod logs;
+mod once;
 mod refusals;
 mod rollback;
 mod succession;

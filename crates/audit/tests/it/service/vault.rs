@@ -70,6 +70,14 @@ impl Vault {
         change(&mut self.held.lock().unwrap())
     }
 
+    /// Forgets the idempotency keys of all streams, as an engine may after a day.
+    pub(crate) fn forget_keys(&self) {
+        let mut held = self.held.lock().unwrap();
+        held.streams
+            .values_mut()
+            .for_each(|stream| stream.keys.clear());
+    }
+
     /// Fails the `nth` call from now on, from 0, and with `for_good` all after it.
     pub(crate) fn fail_at(&self, nth: u64, fault: Fault, for_good: bool) {
         let mut plan = self.plan.lock().unwrap();
