@@ -73,8 +73,8 @@ impl Body for Question {
     ) -> Result<Self, Problem> {
         let body = Json::<Value>::read(req, payload, context).await;
         let Json(body) = body.map_err(|problem| match problem.code() {
-            Code::BodyInvalid => {
-                let details = "The body is not JSON, or not sent as application/json.";
+            Code::BodyInvalid | Code::ValidationFailed => {
+                let details = "The body is not a JSON object, or not sent as application/json.";
                 refused(req, ErrorCode::ParseError, details)
             }
             _ => explained(req, problem, ErrorCode::General, "The request was refused."),
