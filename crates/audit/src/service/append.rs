@@ -43,19 +43,20 @@ impl Audit {
         let (keys, provisional) = self.subjects.sealing(&log.tenant, event.subjects()).await;
         let record = seal(event, &keys, &*self.entropy)?;
         let body = record.encode().map_err(|_| SealError::Cipher)?;
-        Ok(self.write_body(log, body, provisional).await)
+        let once = Once::new(event.idempotency, &event.action, &event.phase);
+        Ok(self.write_body(log, body.into(), once, provisional).await)
     }
 
     async fn write_body(
         &self,
         log: LogId,
-        body: Vec<u8>,
+        body: Bytes,
+        once: Once,
         provisional: Vec<Provisional>,
     ) -> Recorded {
         let free = provisional.is_empty() && self.frozen().is_none() && !self.spool.holds(&log);
         if free {
-            let body = Bytes::from(body.clone());
-            match self.append(&log, body).await {
+            match self.append(&log, body.clone(), once).await {
                 Ok(seq) => {
                     metrics::counter!("tenantry_audit_records_total").increment(1);
                     return Recorded::Durable { seq };
@@ -66,7 +67,7 @@ impl Audit {
         metrics::counter!("tenantry_audit_degraded_total").increment(1);
         let waiting = Waiting {
             log,
-            body,
+            body: body.into(),
             keys: provisional,
         };
         self.spool(waiting).await
@@ -74,10 +75,14 @@ impl Audit {
 
     /// Appends a record to its log; the same one again changes nothing, nor does one that
     /// its caller's idempotency key has made before, however long ago.
-    pub(super) async fn append(&self, log: &LogId, body: Bytes) -> Result<u64, StoreError> {
+    pub(super) async fn append(
+        &self,
+        log: &LogId,
+        body: Bytes,
+        once: Once,
+    ) -> Result<u64, StoreError> {
         let appending = async {
             let log = self.logs.open(log).await?;
-            let once = Once::of(&body);
             if let Some(seq) = self.appended_before(&log, &once).await? {
                 return Ok(seq);
             }
@@ -162,11 +167,8 @@ pub(super) fn stripped(metadata: Map<String, Value>) -> Map<String, Value> {
     }
 }
 
-/// How a leaf names the caller's key.
-const KEY_NAME: &str = "\"idempotency\":";
-
 /// What makes a record the same as another.
-enum Once {
+pub(super) enum Once {
     /// The caller says so, with a key for one action. An intent and its outcome may share it.
     ByKey {
         key: Hash,
@@ -178,22 +180,24 @@ enum Once {
 }
 
 impl Once {
-    fn of(body: &[u8]) -> Self {
-        let record = Record::decode(body).ok();
-        // Few records have a key, and reading a leaf costs as much as sealing it.
-        let named = record.filter(|record| {
-            std::str::from_utf8(&record.leaf).is_ok_and(|leaf| leaf.contains(KEY_NAME))
-        });
-        let leaf = named.and_then(|record| Leaf::parse(&record.leaf).ok());
-        let keyed = leaf.and_then(|leaf| Some((leaf.idempotency?, leaf)));
-        match keyed {
-            Some((key, leaf)) => Self::ByKey {
+    fn new(key: Option<Hash>, action: &Label, phase: &Phase) -> Self {
+        match key {
+            Some(key) => Self::ByKey {
                 key,
-                action: leaf.action,
-                phase: name(&leaf.phase),
+                action: action.clone(),
+                phase: name(phase),
             },
             None => Self::ByBytes,
         }
+    }
+
+    /// The same of a record whose event is gone, for one that waited in the spool.
+    pub(super) fn of_record(body: &[u8]) -> Self {
+        let record = Record::decode(body).ok();
+        let leaf = record.and_then(|record| Leaf::parse(&record.leaf).ok());
+        leaf.map_or(Self::ByBytes, |leaf| {
+            Self::new(leaf.idempotency, &leaf.action, &leaf.phase)
+        })
     }
 
     /// What the store knows it by, for those who race.

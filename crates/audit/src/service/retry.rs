@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use store::StoreError;
 
-use super::{Audit, LogId, integrate::checked, spool::Waiting};
+use super::{Audit, LogId, append::Once, integrate::checked, spool::Waiting};
 use crate::{Leaf, Outcome, Phase};
 
 /// How long the store may take to show that it answers again.
@@ -121,7 +121,8 @@ impl Audit {
                 stored.await?;
             }
             let body = Bytes::from(waiting.body.clone());
-            self.append(&waiting.log, body).await
+            let once = Once::of_record(&body);
+            self.append(&waiting.log, body, once).await
         };
         let moved = moved.await;
         if let Err(error) = &moved {
