@@ -199,12 +199,9 @@ impl EventLog for ChangeLogs {
             waiter,
             at: after,
         };
-        let batches = stream::unfold(Some(follower), |follower| async {
-            let mut follower = follower?;
-            match follower.next().await {
-                Ok(events) => Some((Ok(events), Some(follower))),
-                Err(end) => Some((Err(end), None)),
-            }
+        let batches = stream::try_unfold(follower, |mut follower| async {
+            let events = follower.next().await?;
+            Ok(Some((events, follower)))
         });
         Ok(batches.boxed())
     }
