@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use identity::{Code, Problem};
 
 use crate::{
     DOCUMENT_ID_BYTES_MAX, Document, Documents, LIST_LIMIT_MAX, Listing, Partition, StoreError,
@@ -28,6 +29,12 @@ pub enum InvalidPage {
     /// `after` is no cursor.
     #[error("after: is no cursor of this list")]
     Cursor,
+}
+
+impl From<InvalidPage> for Problem {
+    fn from(error: InvalidPage) -> Self {
+        Self::new(Code::QueryInvalid, error.to_string())
+    }
 }
 
 impl Default for PageRequest {

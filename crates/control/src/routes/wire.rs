@@ -10,9 +10,9 @@ use actix_web::{
     },
     web::Data,
 };
-use identity::{Code, Problem, http::etag};
+use identity::{Problem, http::etag};
 use serde::{Deserialize, Serialize};
-use store::{Page, PageRequest, Version};
+use store::{InvalidPage, Page, PageRequest, Version};
 use utoipa::ToSchema;
 
 use crate::{Control, ControlError};
@@ -25,11 +25,10 @@ pub(super) struct PageQuery {
 }
 
 impl TryFrom<PageQuery> for PageRequest {
-    type Error = Problem;
+    type Error = InvalidPage;
 
-    fn try_from(query: PageQuery) -> Result<Self, Problem> {
-        let request = Self::parse(query.after.as_deref(), query.limit);
-        request.map_err(|error| Problem::new(Code::QueryInvalid, error.to_string()))
+    fn try_from(query: PageQuery) -> Result<Self, InvalidPage> {
+        Self::parse(query.after.as_deref(), query.limit)
     }
 }
 

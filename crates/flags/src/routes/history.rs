@@ -2,11 +2,11 @@
 
 use actix_web::{HttpResponse, web::Data};
 use identity::{
-    Code, Problem, Scope,
+    Problem, Scope,
     http::{Admitted, Query},
 };
 use serde::{Deserialize, Serialize};
-use store::PageRequest;
+use store::{InvalidPage, PageRequest};
 use utoipa::ToSchema;
 
 use super::{ReadFlag, ReadSystemFlag, manage::Named};
@@ -20,9 +20,8 @@ pub(crate) struct PageQuery {
 }
 
 impl PageQuery {
-    fn read(&self) -> Result<PageRequest, Problem> {
+    fn read(&self) -> Result<PageRequest, InvalidPage> {
         PageRequest::parse(self.after.as_deref(), self.limit)
-            .map_err(|error| Problem::new(Code::QueryInvalid, error.to_string()))
     }
 }
 

@@ -5,11 +5,11 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use identity::{
-    Code, Problem, Remarks,
+    Remarks,
     http::{etag, remarked},
 };
 use serde::{Deserialize, Serialize};
-use store::{Page, PageRequest};
+use store::{InvalidPage, Page, PageRequest};
 use utoipa::ToSchema;
 
 use crate::{Model, Record};
@@ -22,11 +22,10 @@ pub(crate) struct PageQuery {
 }
 
 impl TryFrom<&PageQuery> for PageRequest {
-    type Error = Problem;
+    type Error = InvalidPage;
 
-    fn try_from(query: &PageQuery) -> Result<Self, Problem> {
-        let request = Self::parse(query.after.as_deref(), query.limit);
-        request.map_err(|error| Problem::new(Code::QueryInvalid, error.to_string()))
+    fn try_from(query: &PageQuery) -> Result<Self, InvalidPage> {
+        Self::parse(query.after.as_deref(), query.limit)
     }
 }
 
