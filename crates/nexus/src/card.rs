@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
-    Id, Invalid, Model, Reference,
+    Id, Indexed, Invalid, Model, Reference,
     model::{count, line, text},
 };
 
@@ -93,6 +93,7 @@ pub struct Link {
 impl Model for Card {
     const KIND: &'static str = "cards";
     const ID_PREFIX: &'static str = "cd";
+    const SEARCHED: bool = true;
 
     type Read = ReadCards;
     type Create = CreateCard;
@@ -126,6 +127,14 @@ impl Model for Card {
                 id: card.as_str(),
             })
             .collect()
+    }
+
+    fn indexed(&self) -> Indexed<'_> {
+        Indexed {
+            title: self.title.as_str().into(),
+            body: self.body.as_str().into(),
+            tags: &self.tags,
+        }
     }
 }
 

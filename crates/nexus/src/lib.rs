@@ -12,7 +12,9 @@
 
 mod card;
 mod error;
+mod feed;
 mod id;
+mod keys;
 mod model;
 mod mutation;
 mod record;
@@ -23,7 +25,7 @@ mod routes;
 pub use card::{Card, CardKind, CreateCard, DeleteCard, Link, ReadCards, UpdateCard};
 pub use error::NexusError;
 pub use id::{Id, InvalidId};
-pub use model::{Invalid, Model, Reference};
+pub use model::{Indexed, Invalid, Model, Reference};
 pub use mutation::{Create, Delete, Replace, Restore};
 pub use record::Record;
 pub use records::{IdempotencyKey, Made, NexusDeps, Records};

@@ -1,5 +1,7 @@
 //! What a kind of record is.
 
+use std::borrow::Cow;
+
 use identity::Action;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -13,6 +15,8 @@ pub trait Model:
     const KIND: &'static str;
     /// What its ids begin with: one or two letters.
     const ID_PREFIX: &'static str;
+    /// Whether the search finds records of this kind, by what [`Model::indexed`] gives.
+    const SEARCHED: bool = false;
 
     /// Reading records.
     type Read: Action;
@@ -34,6 +38,22 @@ pub trait Model:
     fn references(&self) -> Vec<Reference<'_>> {
         Vec::new()
     }
+
+    /// What the search finds it by.
+    fn indexed(&self) -> Indexed<'_> {
+        Indexed::default()
+    }
+}
+
+/// What a record is found by: its words, and its tags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Indexed<'a> {
+    /// What it is called; its words weigh more.
+    pub title: Cow<'a, str>,
+    /// What it says.
+    pub body: Cow<'a, str>,
+    /// Its tags, each as a whole.
+    pub tags: &'a [String],
 }
 
 /// A record that another one names.

@@ -1,23 +1,23 @@
 //! The small core under every kind of record.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use gatechain::{CommitRefused, Committed, Permit};
-use identity::{Clock, Entropy, Precondition, Scope, Timestamp};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sha2::{Digest, Sha256};
-use store::{
-    Batch, DocKey, Document, Documents, Page, PageRequest, Partition, StoreError, Versioned,
-};
+use identity::{Clock, Entropy, Precondition, Scope};
+use serde::{Deserialize, Serialize};
+use store::{Batch, DocKey, Document, Documents, Page, PageRequest, Partition, Versioned};
 
 use crate::{
-    Create, Delete, Id, Invalid, Model, NexusError, Record, Replace, Restore, record::Stored,
+    Create, Delete, Id, Invalid, Model, NexusError, Record, Replace, Restore,
+    feed::noted,
+    keys::{damaged, decode, deleted, encode, fingerprint, idempotency_key, live},
+    record::Stored,
 };
 
 /// How long a deleted record can be restored.
-const RESTORABLE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+const RESTORABLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long an idempotency key stands for its request.
-const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
+const IDEMPOTENCY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest idempotency key, in bytes.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
@@ -49,6 +49,10 @@ impl IdempotencyKey {
         let valid = (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_graphic());
         valid.then(|| Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -248,11 +252,11 @@ impl<M: Model> Records<M> {
                 id: id.to_string(),
                 request,
             };
-            batch =
-                batch
-                    .expect_absent(key)
-                    .put_until(key, encode(&kept)?, later(now, IDEMPOTENCY_MS));
+            batch = batch
+                .expect_absent(key)
+                .put_until(key, encode(&kept)?, now.plus(IDEMPOTENCY));
         }
+        let batch = noted(batch, scope, &id, now);
         let record = stored.with_id(id);
         Ok(Creation::New(Change { batch, record }))
     }
@@ -294,6 +298,7 @@ impl<M: Model> Records<M> {
         let batch = Batch::new()
             .expect_version(&place, read.version)
             .put(&place, encode(&stored)?);
+        let batch = noted(batch, scope, id, stored.updated_at);
         let record = stored.with_id(id.clone());
         Ok(Change { batch, record })
     }
@@ -304,11 +309,13 @@ impl<M: Model> Records<M> {
         let (place, grave) = (live::<M>(scope, id), deleted::<M>(scope, id));
         let read = self.read(&place).await?.ok_or(NexusError::NotFound)?;
         check(&asked.precondition, &read)?;
-        let until = later(self.deps.clock.now(), RESTORABLE_MS);
+        let now = self.deps.clock.now();
+        let until = now.plus(RESTORABLE);
         let batch = Batch::new()
             .expect_version(&place, read.version)
             .delete(&place)
             .put_until(&grave, encode(&read.value)?, until);
+        let batch = noted(batch, scope, id, now);
         let record = read.value.with_id(id.clone());
         Ok(Change { batch, record })
     }
@@ -328,6 +335,7 @@ impl<M: Model> Records<M> {
             .expect_absent(&place)
             .delete(&grave)
             .put(&place, encode(&stored)?);
+        let batch = noted(batch, scope, id, stored.updated_at);
         let record = stored.with_id(id.clone());
         Ok(Change { batch, record })
     }
@@ -355,42 +363,4 @@ fn done<M, T>(
 fn check<M>(precondition: &Precondition, read: &Read<M>) -> Result<(), NexusError> {
     let holds = precondition.holds(Some(read.value.revision));
     holds.then_some(()).ok_or(NexusError::Stale)
-}
-
-fn live<M: Model>(scope: &Scope, id: &Id<M>) -> DocKey {
-    DocKey::new(&Partition::in_scope(scope, M::KIND), id.as_str())
-}
-
-fn deleted<M: Model>(scope: &Scope, id: &Id<M>) -> DocKey {
-    let id = format!("{}/{id}", M::KIND);
-    DocKey::new(&Partition::in_scope(scope, "deleted_records"), id)
-}
-
-/// A key belongs to its user, so that nobody finds another's record with it.
-fn idempotency_key<M: Model>(scope: &Scope, key: &IdempotencyKey) -> DocKey {
-    let id = format!("{}/{}/{}", M::KIND, scope.user(), key.0);
-    DocKey::new(&Partition::in_scope(scope, "record_keys"), id)
-}
-
-fn fingerprint<M: Model>(value: &M) -> String {
-    let text = serde_json::to_vec(value).unwrap_or_default();
-    let hash = Sha256::digest(text);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn later(now: Timestamp, ms: i64) -> Timestamp {
-    Timestamp::from_unix_ms(now.unix_ms().saturating_add(ms))
-}
-
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, NexusError> {
-    let encoded = serde_json::to_vec(value);
-    encoded.map_err(|error| StoreError::Corrupt(error.to_string()).into())
-}
-
-fn decode<T: DeserializeOwned>(document: &Document) -> Result<T, NexusError> {
-    serde_json::from_slice(&document.value).map_err(|_| damaged(document))
-}
-
-fn damaged(document: &Document) -> NexusError {
-    StoreError::Corrupt(format!("the record {} is damaged", document.id)).into()
 }
