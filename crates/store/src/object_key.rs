@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use identity::{AssetId, Scope};
+use identity::{AssetId, Env, Scope, SystemAuthority, TenantId};
 
 /// Longest file name, in bytes.
 pub const FILENAME_BYTES_MAX: usize = 255;
@@ -35,6 +35,30 @@ impl ObjectKey {
         asset: &AssetId,
         filename: &str,
     ) -> Result<Self, InvalidFilename> {
+        Self::named(scope.tenant(), scope.env(), area, asset, filename)
+    }
+
+    /// The same key, for the process itself, which tends objects when nobody asks.
+    ///
+    /// # Errors
+    /// As [`ObjectKey::in_scope`].
+    pub fn of_tenant(
+        _: &SystemAuthority,
+        (tenant, env): (&TenantId, Env),
+        area: &'static str,
+        asset: &AssetId,
+        filename: &str,
+    ) -> Result<Self, InvalidFilename> {
+        Self::named(tenant, env, area, asset, filename)
+    }
+
+    fn named(
+        tenant: &TenantId,
+        env: Env,
+        area: &'static str,
+        asset: &AssetId,
+        filename: &str,
+    ) -> Result<Self, InvalidFilename> {
         let harmless = (1..=FILENAME_BYTES_MAX).contains(&filename.len())
             && !matches!(filename, "." | "..")
             && !filename
@@ -44,9 +68,7 @@ impl ObjectKey {
             return Err(InvalidFilename);
         }
         Ok(Self(format!(
-            "tenants/{}/{}/{area}/{asset}/{filename}",
-            scope.tenant(),
-            scope.env()
+            "tenants/{tenant}/{env}/{area}/{asset}/{filename}"
         )))
     }
 

@@ -21,7 +21,17 @@ impl Partition {
     /// The documents of one kind in the scope's tenant and environment.
     #[must_use]
     pub fn in_scope(scope: &Scope, kind: &'static str) -> Self {
-        Self(format!("tenants/{}/{}/{kind}", scope.tenant(), scope.env()).into())
+        Self::named(scope.tenant(), scope.env(), kind)
+    }
+
+    /// The same partition, for the process itself, which tends documents when nobody asks.
+    #[must_use]
+    pub fn of_env(_: &SystemAuthority, tenant: &TenantId, env: Env, kind: &'static str) -> Self {
+        Self::named(tenant, env, kind)
+    }
+
+    fn named(tenant: &TenantId, env: Env, kind: &'static str) -> Self {
+        Self(format!("tenants/{tenant}/{env}/{kind}").into())
     }
 
     /// Control data of one tenant, the same in all of its environments.

@@ -1,11 +1,16 @@
 //! Engines that fail when told to.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use store::{
-    AppendError, Appended, Batch, Bounds, CommitError, Cursor, DocKey, Document, Documents,
-    EventLog, Listing, NewEvent, Partition, Read, StoreError, StreamKey, Tail, Version,
+    AppendError, Appended, Batch, Blobs, Bounds, CommitError, Cursor, Disposition, DocKey,
+    Document, Documents, EventLog, Listing, NewEvent, ObjectHead, ObjectKey, Partition,
+    PresignedPost, PresignedUrl, Read, StoreError, StreamKey, Tail, UploadPromise, Version,
 };
 
 /// An engine in front of another, which answers `Unavailable` when told to.
@@ -36,6 +41,11 @@ impl<T> Faulty<T> {
     /// Fails every call from now on, or none.
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// The engine behind it, which does not fail.
+    pub fn inner(&self) -> &T {
+        &self.inner
     }
 
     fn reach(&self) -> Result<&T, StoreError> {
@@ -87,5 +97,50 @@ impl<T: EventLog> EventLog for Faulty<T> {
     }
     async fn trim(&self, stream: &StreamKey, up_to: u64) -> Result<(), StoreError> {
         self.reach()?.trim(stream, up_to).await
+    }
+}
+
+#[async_trait]
+impl<T: Blobs> Blobs for Faulty<T> {
+    async fn presign_post(
+        &self,
+        key: &ObjectKey,
+        promise: &UploadPromise,
+        life: Duration,
+    ) -> Result<PresignedPost, StoreError> {
+        self.reach()?.presign_post(key, promise, life).await
+    }
+    async fn presign_put(
+        &self,
+        key: &ObjectKey,
+        promise: &UploadPromise,
+        life: Duration,
+    ) -> Result<PresignedUrl, StoreError> {
+        self.reach()?.presign_put(key, promise, life).await
+    }
+    async fn presign_get(
+        &self,
+        key: &ObjectKey,
+        disposition: &Disposition,
+        life: Duration,
+    ) -> Result<PresignedUrl, StoreError> {
+        self.reach()?.presign_get(key, disposition, life).await
+    }
+    async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, StoreError> {
+        self.reach()?.head(key).await
+    }
+    async fn put_if_absent(
+        &self,
+        key: &ObjectKey,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<bool, StoreError> {
+        self.reach()?.put_if_absent(key, content_type, body).await
+    }
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, StoreError> {
+        self.reach()?.get(key).await
+    }
+    async fn delete(&self, key: &ObjectKey) -> Result<(), StoreError> {
+        self.reach()?.delete(key).await
     }
 }
