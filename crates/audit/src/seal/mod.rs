@@ -60,13 +60,27 @@ pub fn seal(
     keys: &SubjectKeys,
     entropy: &dyn Entropy,
 ) -> Result<Record, SealError> {
+    seal_leaf(event, keys, entropy).map(|(record, _)| record)
+}
+
+/// See [`seal`]; gives what the leaf says, too, which spares parsing it.
+pub(crate) fn seal_leaf(
+    event: &DatasetEvent,
+    keys: &SubjectKeys,
+    entropy: &dyn Entropy,
+) -> Result<(Record, Leaf), SealError> {
     let mut personal = Committing {
         entropy,
         subjects: BTreeMap::new(),
     };
-    let leaf = leaf_of(event, &mut personal)?.encode()?;
-    let sealed = boxes::seal(&leaf, &personal.subjects, keys, entropy)?;
-    Ok(Record { leaf, sealed })
+    let leaf = leaf_of(event, &mut personal)?;
+    let bytes = leaf.encode()?;
+    let sealed = boxes::seal(&bytes, &personal.subjects, keys, entropy)?;
+    let record = Record {
+        leaf: bytes,
+        sealed,
+    };
+    Ok((record, leaf))
 }
 
 /// What is sealed for each subject.

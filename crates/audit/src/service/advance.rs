@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** what a step writes fits into one batch.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use bytes::Bytes;
 use store::{BATCH_STEPS_MAX, Batch, Cursor, DocKey, READ_EVENTS_MAX, Read, StoreError, Version};
@@ -15,11 +15,11 @@ use super::{
     Audit, LogId,
     integrate::{checked, note_phase},
     logs::Log,
+    recent::Found,
     stored::StoredHead,
-    terms::terms,
 };
 use crate::{
-    Hash, Phase, Seq,
+    Hash, InvalidSeq, Seq,
     index::{EVENTS_MAX, Index, IndexError, IndexEvent, PLAN_STEPS_MAX, Plan},
     log::{TILE_BYTES, TILE_WIDTH, Tile},
 };
@@ -66,13 +66,6 @@ impl Advance {
     }
 }
 
-/// A record that is in its place.
-struct Found {
-    hash: Hash,
-    phase: Phase,
-    event: IndexEvent,
-}
-
 impl Audit {
     /// The log's next head, `None` if it stays what it is.
     pub(super) async fn advance(
@@ -97,19 +90,20 @@ impl Audit {
             head.enter(epoch);
         }
         let hashes: Vec<Hash> = found.iter().map(|found| found.hash).collect();
-        for one in &found {
-            note_phase(&mut head.open, one.event.seq.get(), &one.phase);
+        for (seq, one) in (size + 1..).zip(&found) {
+            note_phase(&mut head.open, seq, &one.phase);
         }
         let full = head.state.append(&hashes);
         let tiles = full.map_err(|error| tampered(log, size + 1, error.to_string()))?;
-        let found = if head.indexed() == size {
+        let indexed = head.indexed();
+        let found = if indexed == size {
             found
         } else {
-            self.found_after(log, head.indexed()).await?.0
+            self.found_after(log, indexed).await?.0
         };
         let end = head.state.size();
-        let events = found.into_iter().map(|found| found.event);
-        let events: Vec<IndexEvent> = events.take_while(|event| event.seq.get() <= end).collect();
+        let events = events_of(&found, indexed + 1..=end);
+        let events = events.map_err(|why| tampered(log, indexed + 1, why.to_string()))?;
         let plan = self.index(&log.id, &head.index, &events).await?;
         head.index = plan.next;
         Ok(Some(Advance {
@@ -153,9 +147,16 @@ impl Audit {
     }
 
     /// The records after the seq `after`, one page of them, and the last that is stored.
-    async fn found_after(&self, log: &Log, after: u64) -> Result<(Vec<Found>, u64), Fault> {
-        let epoch = self.events.bounds(&log.records).await?.epoch;
-        let cursor = Cursor { epoch, seq: after };
+    async fn found_after(&self, log: &Log, after: u64) -> Result<(Vec<Arc<Found>>, u64), Fault> {
+        let bounds = self.events.bounds(&log.records).await?;
+        let recent = log.recent.after(after);
+        if !recent.is_empty() && after + recent.len() as u64 <= bounds.head {
+            return Ok((recent, bounds.head));
+        }
+        let cursor = Cursor {
+            epoch: bounds.epoch,
+            seq: after,
+        };
         let read = self
             .events
             .read(&log.records, Some(cursor), READ_EVENTS_MAX);
@@ -172,8 +173,8 @@ impl Audit {
                 let why = format!("seq {} follows", event.cursor.seq);
                 return Err(tampered(log, seq, why));
             }
-            let one = found_at(&log.id, seq, &event.body);
-            found.push(one.map_err(|why| tampered(log, seq, why))?);
+            let one = found_in(&log.id, &event.body);
+            found.push(Arc::new(one.map_err(|why| tampered(log, seq, why))?));
         }
         Ok((found, bounds.head))
     }
@@ -194,18 +195,20 @@ impl Audit {
     }
 }
 
-fn found_at(log: &LogId, seq: u64, body: &Bytes) -> Result<Found, String> {
+fn found_in(log: &LogId, body: &Bytes) -> Result<Found, String> {
     let (record, leaf) = checked(log, body).map_err(|why| why.to_string())?;
-    let event = IndexEvent {
-        seq: Seq::try_from(seq).map_err(|why| why.to_string())?,
-        time: leaf.time,
-        terms: terms(&record, &leaf).map_err(|why| why.to_string())?,
-    };
-    Ok(Found {
-        hash: record.leaf_hash(),
-        phase: leaf.phase,
-        event,
-    })
+    Found::of(&record, &leaf).map_err(|why| why.to_string())
+}
+
+/// What the index takes of the records at `seqs`, of which `found` may hold more.
+fn events_of(
+    found: &[Arc<Found>],
+    seqs: RangeInclusive<u64>,
+) -> Result<Vec<IndexEvent>, InvalidSeq> {
+    let events = seqs.zip(found);
+    events
+        .map(|(seq, one)| Ok(one.event(Seq::try_from(seq)?)))
+        .collect()
 }
 
 fn tampered(log: &Log, seq: u64, why: String) -> Fault {

@@ -8,10 +8,12 @@ use privacy::pii::strip_json;
 use serde_json::{Map, Value};
 use store::{AppendError, Idempotency, NewEvent, StoreError};
 
-use super::{Audit, Entry, Filter, LogId, logs::Log, spool::Waiting, subjects::Provisional};
+use super::{
+    Audit, Entry, Filter, LogId, logs::Log, recent::Found, spool::Waiting, subjects::Provisional,
+};
 use crate::{
     DatasetEvent, Hash, Label, Leaf, Phase, Record,
-    seal::{SealError, seal},
+    seal::{SealError, seal_leaf},
 };
 
 /// How long the store may take; the recorder's callers wait five seconds at most.
@@ -41,22 +43,25 @@ impl Audit {
             env: event.env,
         };
         let (keys, provisional) = self.subjects.sealing(&log.tenant, event.subjects()).await;
-        let record = seal(event, &keys, &*self.entropy)?;
-        let body = record.encode().map_err(|_| SealError::Cipher)?;
-        let once = Once::new(event.idempotency, &event.action, &event.phase);
-        Ok(self.write_body(log, body.into(), once, provisional).await)
+        let (record, leaf) = seal_leaf(event, &keys, &*self.entropy)?;
+        let sealed = Sealed {
+            body: record.encode().map_err(|_| SealError::Cipher)?.into(),
+            once: Once::new(event.idempotency, &event.action, &event.phase),
+            found: Found::of(&record, &leaf).ok(),
+        };
+        Ok(self.write_sealed(log, sealed, provisional).await)
     }
 
-    async fn write_body(
+    async fn write_sealed(
         &self,
         log: LogId,
-        body: Bytes,
-        once: Once,
+        sealed: Sealed,
         provisional: Vec<Provisional>,
     ) -> Recorded {
+        let body = sealed.body.clone();
         let free = provisional.is_empty() && self.frozen().is_none() && !self.spool.holds(&log);
         if free {
-            match self.append(&log, body.clone(), once).await {
+            match self.append(&log, sealed).await {
                 Ok(seq) => {
                     metrics::counter!("tenantry_audit_records_total").increment(1);
                     return Recorded::Durable { seq };
@@ -75,17 +80,14 @@ impl Audit {
 
     /// Appends a record to its log; the same one again changes nothing, nor does one that
     /// its caller's idempotency key has made before, however long ago.
-    pub(super) async fn append(
-        &self,
-        log: &LogId,
-        body: Bytes,
-        once: Once,
-    ) -> Result<u64, StoreError> {
+    pub(super) async fn append(&self, log: &LogId, sealed: Sealed) -> Result<u64, StoreError> {
+        let Sealed { body, once, found } = sealed;
         let appending = async {
             let log = self.logs.open(log).await?;
             if let Some(seq) = self.appended_before(&log, &once).await? {
                 return Ok(seq);
             }
+            let before = log.integrated();
             let event = NewEvent {
                 idempotency: Some(once.key(&body)),
                 body,
@@ -94,10 +96,13 @@ impl Audit {
             match self.events.append(&log.records, event).await {
                 Ok(appended) => {
                     let seq = appended.cursor.seq;
-                    if !appended.duplicate && log.knows_another(seq) {
+                    if !appended.duplicate && seq <= before {
                         let why = format!("{} at seq {seq}: the log was shortened", log.id);
                         self.freeze(why.clone());
                         return Err(StoreError::Corrupt(why));
+                    }
+                    if let Some(found) = found.filter(|_| !appended.duplicate) {
+                        log.recent.hold(seq, found);
                     }
                     self.logs.mark(&log);
                     Ok(seq)
@@ -167,8 +172,28 @@ pub(super) fn stripped(metadata: Map<String, Value>) -> Map<String, Value> {
     }
 }
 
+/// A record that is ready to be appended.
+pub(super) struct Sealed {
+    /// As it is stored.
+    body: Bytes,
+    once: Once,
+    /// What integration needs of it; what waited in the spool is read back.
+    found: Option<Found>,
+}
+
+impl Sealed {
+    /// A record whose event is gone: it waited in the spool.
+    pub(super) fn of_body(body: Bytes) -> Self {
+        Self {
+            once: Once::of_record(&body),
+            body,
+            found: None,
+        }
+    }
+}
+
 /// What makes a record the same as another.
-pub(super) enum Once {
+enum Once {
     /// The caller says so, with a key for one action. An intent and its outcome may share it.
     ByKey {
         key: Hash,
@@ -192,7 +217,7 @@ impl Once {
     }
 
     /// The same of a record whose event is gone, for one that waited in the spool.
-    pub(super) fn of_record(body: &[u8]) -> Self {
+    fn of_record(body: &[u8]) -> Self {
         let record = Record::decode(body).ok();
         let leaf = record.and_then(|record| Leaf::parse(&record.leaf).ok());
         leaf.map_or(Self::ByBytes, |leaf| {

@@ -10,7 +10,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use store::{BATCH_STEPS_MAX, Batch, CommitError, Documents, StoreError, StreamKey};
 use tokio::sync::Mutex as Turns;
 
-use super::{LogId, layout::Layout, stored::StoredHead};
+use super::{LogId, layout::Layout, recent::Recent, stored::StoredHead};
 use crate::Salt;
 
 /// Logs that are remembered.
@@ -42,17 +42,20 @@ pub(super) struct Log {
     index_lost: AtomicBool,
     /// How many records the tree is known to have.
     integrated: AtomicU64,
+    /// What was appended here and waits to be integrated.
+    pub(super) recent: Recent,
 }
 
 impl Log {
     /// Notes that the tree has `size` records.
     pub(super) fn has_integrated(&self, size: u64) {
         self.integrated.fetch_max(size, Ordering::AcqRel);
+        self.recent.let_go(size);
     }
 
-    /// Whether the tree has another record at `seq` than one that was just appended.
-    pub(super) fn knows_another(&self, seq: u64) -> bool {
-        seq <= self.integrated.load(Ordering::Acquire)
+    /// How many records the tree is known to have; what is appended from now on comes after them.
+    pub(super) fn integrated(&self) -> u64 {
+        self.integrated.load(Ordering::Acquire)
     }
 
     /// Notes that the index is to be built anew.
@@ -87,6 +90,8 @@ pub(super) struct Logs {
     beginning: Mutex<BTreeSet<LogId>>,
     /// Held by whoever gives out slots.
     assigning: Turns<()>,
+    /// Records that wait to be integrated and are held, of all logs.
+    held: Arc<AtomicUsize>,
 }
 
 impl Logs {
@@ -103,6 +108,7 @@ impl Logs {
             changed: Mutex::default(),
             beginning: Mutex::default(),
             assigning: Turns::default(),
+            held: Arc::default(),
         }
     }
 
@@ -162,6 +168,7 @@ impl Logs {
             changed: AtomicBool::new(false),
             index_lost: AtomicBool::new(false),
             integrated: AtomicU64::new(0),
+            recent: Recent::new(&self.held),
         });
         self.known.insert(id.clone(), Arc::clone(&log));
         log

@@ -25,6 +25,7 @@ mod publish;
 mod publisher;
 mod query;
 mod reader;
+mod recent;
 mod recorder;
 mod recover;
 mod refusals;

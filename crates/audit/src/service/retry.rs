@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use store::StoreError;
 
-use super::{Audit, LogId, append::Once, integrate::checked, spool::Waiting};
+use super::{Audit, LogId, append::Sealed, integrate::checked, spool::Waiting};
 use crate::{Leaf, Outcome, Phase};
 
 /// How long the store may take to show that it answers again.
@@ -120,9 +120,8 @@ impl Audit {
                 let stored = self.subjects.store(&waiting.log.tenant, &waiting.keys);
                 stored.await?;
             }
-            let body = Bytes::from(waiting.body.clone());
-            let once = Once::of_record(&body);
-            self.append(&waiting.log, body, once).await
+            let sealed = Sealed::of_body(waiting.body.clone().into());
+            self.append(&waiting.log, sealed).await
         };
         let moved = moved.await;
         if let Err(error) = &moved {
