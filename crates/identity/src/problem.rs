@@ -49,6 +49,8 @@ codes! {
     RoleForbidden = 403, "role_forbidden", "Your role does not allow this";
     /// The thread is foreign or unknown.
     ThreadAccessDenied = 403, "thread_access_denied", "No access to this thread";
+    /// The canvas is foreign or unknown.
+    CanvasAccessDenied = 403, "canvas_access_denied", "No access to this canvas";
     /// Operators have locked the flag for all tenants.
     FlagLocked = 403, "flag_locked", "The flag is locked for tenants";
     /// The record is foreign or unknown, or there is no such route.
@@ -81,6 +83,16 @@ codes! {
     AlreadyBootstrapped = 409, "already_bootstrapped", "An operator exists already";
     /// A legal hold keeps everything as it is.
     LegalHold = 409, "legal_hold", "A legal hold forbids this";
+    /// The canvas has moved on since the revision that commands were made for.
+    RevMismatch = 409, "rev_mismatch", "The canvas has moved on";
+    /// Commands were made for a revision that the canvas does not have yet.
+    RevAhead = 409, "rev_ahead", "The canvas has no such revision yet";
+    /// Commands were made for another epoch of the canvas.
+    EpochMismatch = 409, "epoch_mismatch", "The canvas is in another epoch";
+    /// Nothing of what was to be undone is as it was left.
+    UndoConflict = 409, "undo_conflict", "Nothing is left to undo";
+    /// A command of a batch cannot be carried out.
+    CommandInvalid = 422, "command_invalid", "A command cannot be carried out";
     /// A list has as many members as it may have.
     LimitReached = 409, "limit_reached", "There are too many already";
     /// A kill switch stops this action.
