@@ -5,6 +5,9 @@
 //! chosen for operability: the file opens in milliseconds, and its users can
 //! look inside, back it up and replicate it with tools that they know.
 //!
+//! With the feature `s3-endpoint` a folder of objects is served too, as
+//! [`S3Endpoint`]: for development and tests, over the protocol that a real store speaks.
+//!
 //! Metrics: `tenantry_engine_commit_group_size`, `tenantry_engine_commit_seconds`
 //! (the whole group, its fsync included), `tenantry_engine_queue_depth`,
 //! `tenantry_engine_read_only` (1 when writes are refused).
@@ -25,6 +28,8 @@ mod lock;
 mod open;
 mod queue;
 mod readers;
+#[cfg(feature = "s3-endpoint")]
+mod s3;
 mod schema;
 mod throttle;
 mod writer;
@@ -37,6 +42,8 @@ use store::{Documents, EventLog, Throttle};
 pub use backup::backup;
 pub use error::OpenError;
 pub use health::Health;
+#[cfg(feature = "s3-endpoint")]
+pub use s3::{S3Endpoint, S3EndpointSettings};
 
 use documents::EmbeddedDocuments;
 use engine::Core;

@@ -16,7 +16,11 @@ pub const FILENAME_BYTES_MAX: usize = 255;
 
 /// The key of one object in blob storage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectKey(String);
+pub struct ObjectKey {
+    text: String,
+    tenant: TenantId,
+    env: Env,
+}
 
 /// A file name that cannot be part of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,20 +71,34 @@ impl ObjectKey {
         if !harmless {
             return Err(InvalidFilename);
         }
-        Ok(Self(format!(
-            "tenants/{tenant}/{env}/{area}/{asset}/{filename}"
-        )))
+        Ok(Self {
+            text: format!("tenants/{tenant}/{env}/{area}/{asset}/{filename}"),
+            tenant: tenant.clone(),
+            env,
+        })
     }
 
     /// The key as text, for engines.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Whose object it is, for who chooses a tenant's store.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// In which of the tenant's environments.
+    #[must_use]
+    pub fn env(&self) -> Env {
+        self.env
     }
 }
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
