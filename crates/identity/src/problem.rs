@@ -93,6 +93,10 @@ codes! {
     UndoConflict = 409, "undo_conflict", "Nothing is left to undo";
     /// A command of a batch cannot be carried out.
     CommandInvalid = 422, "command_invalid", "A command cannot be carried out";
+    /// The store has no object where one was to be.
+    ObjectMissing = 409, "object_missing", "The object is not in the store";
+    /// The object in the store is not what was promised.
+    ObjectMismatch = 422, "object_mismatch", "The object is not what was promised";
     /// A list has as many members as it may have.
     LimitReached = 409, "limit_reached", "There are too many already";
     /// A kill switch stops this action.
