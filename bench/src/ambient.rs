@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use identity::{Clock, Entropy, Timestamp};
+use rand::Rng;
 use tempfile::TempDir;
 
 /// The system's clock.
@@ -18,16 +19,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// The system's generator.
+/// Chance, as the server draws it.
 pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        #[expect(
-            clippy::expect_used,
-            reason = "without a generator there is nothing to measure"
-        )]
-        getrandom::fill(bytes).expect("the system gives random bytes");
+        rand::rng().fill_bytes(bytes);
     }
 }
 

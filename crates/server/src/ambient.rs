@@ -4,6 +4,7 @@
 
 use gatechain::Stopwatch;
 use identity::{Clock, Entropy, Timestamp};
+use rand::Rng;
 
 /// The system's clock.
 #[derive(Debug, Default)]
@@ -45,18 +46,18 @@ impl Stopwatch for SystemStopwatch {
     }
 }
 
-/// The system's generator.
+/// Chance: a ChaCha generator of each thread, seeded from the system's and seeded anew
+/// every 64 KiB. A process that cannot seed it does not go on: no secret could be made.
 #[derive(Debug, Default)]
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     #[expect(
         clippy::disallowed_methods,
-        clippy::expect_used,
-        reason = "without chance no secret can be made: the process must not go on"
+        reason = "this is the chance that is passed in"
     )]
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the system's generator works");
+        rand::rng().fill_bytes(bytes);
     }
 }
 

@@ -32,13 +32,13 @@ pub(super) struct SealedBox<'a> {
 }
 
 /// What a box is bound to.
-pub(super) fn bound_to(leaf: &[u8]) -> Vec<u8> {
-    [DOMAIN, Hash::of_leaf(leaf).as_bytes()].concat()
+pub(super) fn bound_to(leaf: Hash) -> Vec<u8> {
+    [DOMAIN, leaf.as_bytes()].concat()
 }
 
-/// Encrypts each subject's openings under its key.
+/// Encrypts each subject's openings under its key, bound to the hash of the leaf.
 pub(super) fn seal(
-    leaf: &[u8],
+    leaf: Hash,
     subjects: &Openings<'_>,
     keys: &SubjectKeys,
     entropy: &dyn Entropy,

@@ -16,8 +16,8 @@ use std::{
 use identity::{Entropy, UserId};
 
 use crate::{
-    Actor, DatasetEvent, Field, Leaf, LeafActor, LeafError, LeafTarget, LeafTargetId, Opening,
-    Record, Salt, TargetId,
+    Actor, DatasetEvent, Field, Hash, Leaf, LeafActor, LeafError, LeafTarget, LeafTargetId,
+    Opening, Record, Salt, TargetId,
     event::{PERSONAL_MAX, PERSONAL_VALUE_BYTES_MAX},
 };
 
@@ -60,27 +60,36 @@ pub fn seal(
     keys: &SubjectKeys,
     entropy: &dyn Entropy,
 ) -> Result<Record, SealError> {
-    seal_leaf(event, keys, entropy).map(|(record, _)| record)
+    seal_leaf(event, keys, entropy).map(|sealed| sealed.record)
 }
 
-/// See [`seal`]; gives what the leaf says, too, which spares parsing it.
+/// A record, with what would have to be worked out again of its bytes.
+pub(crate) struct SealedLeaf {
+    pub(crate) record: Record,
+    pub(crate) leaf: Leaf,
+    /// The hash of the leaf, as it stands in the tree.
+    pub(crate) hash: Hash,
+}
+
+/// See [`seal`].
 pub(crate) fn seal_leaf(
     event: &DatasetEvent,
     keys: &SubjectKeys,
     entropy: &dyn Entropy,
-) -> Result<(Record, Leaf), SealError> {
+) -> Result<SealedLeaf, SealError> {
     let mut personal = Committing {
         entropy,
         subjects: BTreeMap::new(),
     };
     let leaf = leaf_of(event, &mut personal)?;
     let bytes = leaf.encode()?;
-    let sealed = boxes::seal(&bytes, &personal.subjects, keys, entropy)?;
+    let hash = Hash::of_leaf(&bytes);
+    let sealed = boxes::seal(hash, &personal.subjects, keys, entropy)?;
     let record = Record {
         leaf: bytes,
         sealed,
     };
-    Ok((record, leaf))
+    Ok(SealedLeaf { record, leaf, hash })
 }
 
 /// What is sealed for each subject.

@@ -40,7 +40,7 @@ pub enum OpenError {
 /// As [`OpenError`] says; a missing key is no error.
 pub fn open(record: &Record, keys: &HashMap<KeyId, Arc<SubjectKey>>) -> Result<Opened, OpenError> {
     let leaf = Leaf::parse(&record.leaf)?;
-    let bound_to = boxes::bound_to(&record.leaf);
+    let bound_to = boxes::bound_to(record.leaf_hash());
     let mut fields = BTreeMap::new();
     let mut all_opened = true;
     for sealed in boxes::parse(&record.sealed).map_err(|_| OpenError::Altered)? {

@@ -197,7 +197,7 @@ impl Audit {
 
 fn found_in(log: &LogId, body: &Bytes) -> Result<Found, String> {
     let (record, leaf) = checked(log, body).map_err(|why| why.to_string())?;
-    Found::of(&record, &leaf).map_err(|why| why.to_string())
+    Found::of(&record, &leaf, record.leaf_hash()).map_err(|why| why.to_string())
 }
 
 /// What the index takes of the records at `seqs`, of which `found` may hold more.

@@ -3,17 +3,23 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::join;
 use identity::Recorded;
 use privacy::pii::strip_json;
 use serde_json::{Map, Value};
 use store::{AppendError, Idempotency, NewEvent, StoreError};
 
 use super::{
-    Audit, Entry, Filter, LogId, logs::Log, recent::Found, spool::Waiting, subjects::Provisional,
+    Audit, Entry, Filter, LogId,
+    integrate::{NotOfLog, checked},
+    logs::Log,
+    recent::Found,
+    spool::Waiting,
+    subjects::Provisional,
 };
 use crate::{
-    DatasetEvent, Hash, Label, Leaf, Phase, Record,
-    seal::{SealError, seal_leaf},
+    DatasetEvent, Hash, Label, Leaf, Phase,
+    seal::{SealError, SealedLeaf, seal_leaf},
 };
 
 /// How long the store may take; the recorder's callers wait five seconds at most.
@@ -43,25 +49,26 @@ impl Audit {
             env: event.env,
         };
         let (keys, provisional) = self.subjects.sealing(&log.tenant, event.subjects()).await;
-        let (record, leaf) = seal_leaf(event, &keys, &*self.entropy)?;
-        let sealed = Sealed {
-            body: record.encode().map_err(|_| SealError::Cipher)?.into(),
-            once: Once::new(event.idempotency, &event.action, &event.phase),
-            found: Found::of(&record, &leaf).ok(),
+        let sealed = seal_leaf(event, &keys, &*self.entropy)?;
+        let body = sealed.record.encode().map_err(|_| SealError::Cipher)?;
+        let ready = Ready {
+            body: body.into(),
+            once: Once::new(&sealed.leaf, sealed.hash),
+            sealed: Some(sealed),
         };
-        Ok(self.write_sealed(log, sealed, provisional).await)
+        Ok(self.write_ready(log, ready, provisional).await)
     }
 
-    async fn write_sealed(
+    async fn write_ready(
         &self,
         log: LogId,
-        sealed: Sealed,
+        ready: Ready,
         provisional: Vec<Provisional>,
     ) -> Recorded {
-        let body = sealed.body.clone();
+        let body = ready.body.clone();
         let free = provisional.is_empty() && self.frozen().is_none() && !self.spool.holds(&log);
         if free {
-            match self.append(&log, sealed).await {
+            match self.append(&log, ready).await {
                 Ok(seq) => {
                     metrics::counter!("tenantry_audit_records_total").increment(1);
                     return Recorded::Durable { seq };
@@ -80,8 +87,8 @@ impl Audit {
 
     /// Appends a record to its log; the same one again changes nothing, nor does one that
     /// its caller's idempotency key has made before, however long ago.
-    pub(super) async fn append(&self, log: &LogId, sealed: Sealed) -> Result<u64, StoreError> {
-        let Sealed { body, once, found } = sealed;
+    pub(super) async fn append(&self, log: &LogId, ready: Ready) -> Result<u64, StoreError> {
+        let Ready { body, once, sealed } = ready;
         let appending = async {
             let log = self.logs.open(log).await?;
             if let Some(seq) = self.appended_before(&log, &once).await? {
@@ -89,11 +96,15 @@ impl Audit {
             }
             let before = log.integrated();
             let event = NewEvent {
-                idempotency: Some(once.key(&body)),
+                idempotency: Some(once.key()),
                 body,
                 at: self.clock.now(),
             };
-            match self.events.append(&log.records, event).await {
+            // What integration needs is worked out while the disk is waited for.
+            let appending = self.events.append(&log.records, event);
+            let (appended, found) =
+                join(appending, async { sealed.as_ref().and_then(found) }).await;
+            match appended {
                 Ok(appended) => {
                     let seq = appended.cursor.seq;
                     if !appended.duplicate && seq <= before {
@@ -173,23 +184,29 @@ pub(super) fn stripped(metadata: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// A record that is ready to be appended.
-pub(super) struct Sealed {
+pub(super) struct Ready {
     /// As it is stored.
     body: Bytes,
     once: Once,
-    /// What integration needs of it; what waited in the spool is read back.
-    found: Option<Found>,
+    /// What it is made of; one that waited in the spool is read back for its integration.
+    sealed: Option<SealedLeaf>,
 }
 
-impl Sealed {
-    /// A record whose event is gone: it waited in the spool.
-    pub(super) fn of_body(body: Bytes) -> Self {
-        Self {
-            once: Once::of_record(&body),
+impl Ready {
+    /// A record of `log` that waited in the spool: its event is gone.
+    pub(super) fn of_body(log: &LogId, body: Bytes) -> Result<Self, NotOfLog> {
+        let (record, leaf) = checked(log, &body)?;
+        Ok(Self {
+            once: Once::new(&leaf, record.leaf_hash()),
             body,
-            found: None,
-        }
+            sealed: None,
+        })
     }
+}
+
+/// What integration needs of a record.
+fn found(sealed: &SealedLeaf) -> Option<Found> {
+    Found::of(&sealed.record, &sealed.leaf, sealed.hash).ok()
 }
 
 /// What makes a record the same as another.
@@ -200,37 +217,29 @@ enum Once {
         action: Label,
         phase: &'static str,
     },
-    /// The bytes: they hold fresh salts, so no other record has them.
-    ByBytes,
+    /// Its leaf: it holds fresh salts, so no other record has it.
+    ByLeaf(Hash),
 }
 
 impl Once {
-    fn new(key: Option<Hash>, action: &Label, phase: &Phase) -> Self {
-        match key {
+    fn new(leaf: &Leaf, hash: Hash) -> Self {
+        match leaf.idempotency {
             Some(key) => Self::ByKey {
                 key,
-                action: action.clone(),
-                phase: name(phase),
+                action: leaf.action.clone(),
+                phase: name(&leaf.phase),
             },
-            None => Self::ByBytes,
+            None => Self::ByLeaf(hash),
         }
     }
 
-    /// The same of a record whose event is gone, for one that waited in the spool.
-    fn of_record(body: &[u8]) -> Self {
-        let record = Record::decode(body).ok();
-        let leaf = record.and_then(|record| Leaf::parse(&record.leaf).ok());
-        leaf.map_or(Self::ByBytes, |leaf| {
-            Self::new(leaf.idempotency, &leaf.action, &leaf.phase)
-        })
-    }
-
     /// What the store knows it by, for those who race.
-    fn key(&self, body: &[u8]) -> Idempotency {
+    fn key(&self) -> Idempotency {
         match self {
-            Self::ByBytes => idempotency(&[body]),
+            Self::ByLeaf(hash) => idempotency(*hash),
             Self::ByKey { key, action, phase } => {
-                idempotency(&[key.as_bytes(), action.as_str().as_bytes(), phase.as_bytes()])
+                let parts = [key.as_bytes(), action.as_str().as_bytes(), phase.as_bytes()];
+                idempotency(Hash::of(&parts))
             }
         }
     }
@@ -244,8 +253,7 @@ fn name(phase: &Phase) -> &'static str {
     }
 }
 
-fn idempotency(parts: &[&[u8]]) -> Idempotency {
-    let hash = Hash::of(parts);
+fn idempotency(hash: Hash) -> Idempotency {
     let mut halves = [[0; 16]; 2];
     let bytes = halves.iter_mut().flatten();
     bytes

@@ -32,9 +32,10 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn of(record: &Record, leaf: &Leaf) -> Result<Self, InvalidSealed> {
+    /// Of a record, what its leaf says, and the leaf's hash.
+    pub(super) fn of(record: &Record, leaf: &Leaf, hash: Hash) -> Result<Self, InvalidSealed> {
         Ok(Self {
-            hash: record.leaf_hash(),
+            hash,
             phase: leaf.phase.clone(),
             time: leaf.time,
             terms: terms(record, leaf)?,

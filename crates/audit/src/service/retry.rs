@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use store::StoreError;
 
-use super::{Audit, LogId, append::Sealed, integrate::checked, spool::Waiting};
+use super::{Audit, LogId, append::Ready, integrate::checked, spool::Waiting};
 use crate::{Leaf, Outcome, Phase};
 
 /// How long the store may take to show that it answers again.
@@ -120,8 +120,9 @@ impl Audit {
                 let stored = self.subjects.store(&waiting.log.tenant, &waiting.keys);
                 stored.await?;
             }
-            let sealed = Sealed::of_body(waiting.body.clone().into());
-            self.append(&waiting.log, sealed).await
+            let ready = Ready::of_body(&waiting.log, waiting.body.clone().into());
+            let ready = ready.map_err(|why| StoreError::Corrupt(why.to_string()))?;
+            self.append(&waiting.log, ready).await
         };
         let moved = moved.await;
         if let Err(error) = &moved {

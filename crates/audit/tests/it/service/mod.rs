@@ -10,6 +10,7 @@ pub(crate) mod house;
 mod intents;
 mod keys;
 mod kill;
+mod late;
 mod logs;
 mod once;
 mod refusals;
