@@ -21,6 +21,12 @@ pub enum NexusError {
     /// The idempotency key stands for another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyConflict,
+    /// There is no object in the store where one was to be uploaded, or was registered.
+    #[error("the object is not in the store")]
+    ObjectMissing,
+    /// The object in the store is not what was promised; the first thing in which it differs.
+    #[error("the object differs from what was promised in its {0}")]
+    ObjectMismatch(&'static str),
     /// Others changed the same record meanwhile.
     #[error("the record was changed by others meanwhile")]
     Contended,
@@ -56,6 +62,15 @@ impl From<NexusError> for Problem {
                 Code::IdempotencyConflict,
                 "The idempotency key was used for another record.",
             ),
+            NexusError::ObjectMissing => Self::new(
+                Code::ObjectMissing,
+                "The store has no such object: upload it with the form, then register it.",
+            ),
+            NexusError::ObjectMismatch(what) => Self::new(
+                Code::ObjectMismatch,
+                format!("The object differs from what was promised in its {what}."),
+            )
+            .with("differs_in", what),
             NexusError::Denied(denied) => (*denied).into(),
             contended @ NexusError::Contended => Self::unavailable(&contended),
             NexusError::Store(StoreError::Limit(what)) => {

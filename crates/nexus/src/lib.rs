@@ -10,6 +10,7 @@
 //! **Invariant:** a record changes only in a batch that expects the state from
 //! which the change was computed, so no word is lost in a race.
 
+pub mod assets;
 mod card;
 mod error;
 mod feed;
@@ -31,3 +32,7 @@ pub use record::Record;
 pub use records::{IdempotencyKey, Made, NexusDeps, Records};
 #[cfg(feature = "http")]
 pub use routes::{Changing, Deleted, New, openapi, routes};
+#[cfg(feature = "http")]
+pub use routes::{
+    MediaUpload, RawUpload, RegisterBody, Removable, Served, asset_openapi, asset_routes,
+};

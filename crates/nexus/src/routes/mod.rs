@@ -1,5 +1,8 @@
 //! Records over HTTP (contract, section 9): admit, pass the gates, call one service, answer.
 
+mod assets;
+mod assets_view;
+mod assets_wire;
 mod handlers;
 mod kinds;
 mod objects;
@@ -7,6 +10,8 @@ mod view;
 
 use identity::http::Routes;
 
+pub use assets_view::{MediaUpload, RawUpload, RegisterBody};
+pub use assets_wire::{Removable, Served};
 pub use kinds::openapi;
 pub use objects::{Changing, Deleted, New};
 
@@ -14,4 +19,15 @@ pub use objects::{Changing, Deleted, New};
 /// needs `Data<Records<M>>` for each kind, and `Data<GateChain>`.
 pub fn routes(routes: &mut Routes) {
     kinds::mount(routes);
+}
+
+/// The routes of raw storage and media. The application needs `Data<Assets>`, and `Data<GateChain>`.
+pub fn asset_routes(routes: &mut Routes) {
+    assets::mount(routes);
+}
+
+/// Describes what [`asset_routes`] mounts.
+#[must_use]
+pub fn asset_openapi() -> utoipa::openapi::OpenApi {
+    assets::openapi()
 }
