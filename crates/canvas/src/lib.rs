@@ -1,0 +1,3 @@
+//! A canvas that several people and agents edit at once.
+
+pub mod model;
