@@ -3,13 +3,14 @@
 //! An envelope is serialised once, stored without its `id` (which only the log
 //! can give) and rendered once per event and transport, for all subscribers.
 //!
-//! **Invariant:** an [`Envelope`] is made from a [`RouteKey`] and a [`Scope`];
-//! what it says about tenant, thread and actor was verified.
+//! **Invariant:** an [`Envelope`] is made from a [`RouteKey`] and a [`Scope`], what is told on a
+//! canvas's rail from a [`CanvasKey`](crate::CanvasKey); what it says about tenant, thread or canvas
+//! and actor was verified.
 
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use identity::{Scope, Timestamp};
+use identity::{CanvasId, Env, ProjectId, Scope, TenantId, ThreadId, Timestamp, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -144,7 +145,10 @@ struct Routing<'a> {
     env: &'a str,
     project_id: &'a str,
     rail: &'a str,
-    thread_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canvas_id: Option<&'a str>,
     actor: Actor<'a>,
 }
 
@@ -158,6 +162,50 @@ struct Meta<'a> {
     request_id: &'a str,
     trace_id: &'a str,
     traceparent: &'a str,
+}
+
+/// The parts of an envelope but its `id`. Made in this crate alone, where each part was verified.
+pub(crate) struct Sealing<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) at: Timestamp,
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) env: Env,
+    pub(crate) project: &'a ProjectId,
+    pub(crate) rail: &'a str,
+    pub(crate) thread: Option<&'a ThreadId>,
+    pub(crate) canvas: Option<&'a CanvasId>,
+    pub(crate) actor: &'a UserId,
+    pub(crate) request_id: &'a str,
+    pub(crate) traceparent: &'a str,
+    pub(crate) data: &'a RawValue,
+}
+
+impl Sealing<'_> {
+    /// The envelope without its `id`, as it is stored.
+    pub(crate) fn seal(&self) -> Result<Bytes, serde_json::Error> {
+        let sealed = Sealed {
+            r#type: self.kind,
+            ts: self.at,
+            routing: Routing {
+                tenant_id: self.tenant.as_str(),
+                env: self.env.as_str(),
+                project_id: self.project.as_str(),
+                rail: self.rail,
+                thread_id: self.thread.map(ThreadId::as_str),
+                canvas_id: self.canvas.map(CanvasId::as_str),
+                actor: Actor {
+                    user_id: self.actor.as_str(),
+                },
+            },
+            meta: Meta {
+                request_id: self.request_id,
+                trace_id: self.request_id,
+                traceparent: self.traceparent,
+            },
+            data: self.data,
+        };
+        Ok(serde_json::to_vec(&sealed)?.into())
+    }
 }
 
 /// A message, sealed with who sent it, where and when; ready to be appended.
@@ -178,28 +226,22 @@ impl Envelope {
         at: Timestamp,
     ) -> Result<Self, serde_json::Error> {
         let ids = scope.ids();
-        let sealed = Sealed {
-            r#type: &message.kind,
-            ts: at,
-            routing: Routing {
-                tenant_id: scope.tenant().as_str(),
-                env: scope.env().as_str(),
-                project_id: scope.project().as_str(),
-                rail: CHAT,
-                thread_id: route.thread().as_str(),
-                actor: Actor {
-                    user_id: scope.user().as_str(),
-                },
-            },
-            meta: Meta {
-                request_id: ids.request_id.as_str(),
-                trace_id: ids.request_id.as_str(),
-                traceparent: ids.traceparent.as_str(),
-            },
+        let sealing = Sealing {
+            kind: &message.kind,
+            at,
+            tenant: scope.tenant(),
+            env: scope.env(),
+            project: scope.project(),
+            rail: CHAT,
+            thread: Some(route.thread()),
+            canvas: None,
+            actor: scope.user(),
+            request_id: ids.request_id.as_str(),
+            traceparent: ids.traceparent.as_str(),
             data: &message.data,
         };
         Ok(Self {
-            body: serde_json::to_vec(&sealed)?.into(),
+            body: sealing.seal()?,
             idempotency: message.idempotency(scope),
         })
     }

@@ -28,6 +28,12 @@ pub enum RealtimeError {
     /// The thread exists with another title.
     #[error("the thread has another title")]
     TitleConflict,
+    /// The canvas is foreign, unknown or malformed: they cannot be told apart.
+    #[error("no access to the canvas")]
+    CanvasAccessDenied,
+    /// The canvas exists with another title.
+    #[error("the canvas has another title")]
+    CanvasTitleConflict,
     /// The idempotency key stands for another message.
     #[error("the idempotency key was used for another message")]
     IdempotencyConflict,
@@ -72,6 +78,13 @@ impl From<RealtimeError> for Problem {
             ),
             RealtimeError::TitleConflict => {
                 Self::new(Code::Conflict, "The thread exists with another title.")
+            }
+            RealtimeError::CanvasAccessDenied => Self::new(
+                Code::CanvasAccessDenied,
+                "There is no such canvas here, or you have no access to it.",
+            ),
+            RealtimeError::CanvasTitleConflict => {
+                Self::new(Code::Conflict, "The canvas exists with another title.")
             }
             RealtimeError::IdempotencyConflict => Self::new(
                 Code::IdempotencyConflict,

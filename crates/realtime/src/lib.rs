@@ -1,7 +1,7 @@
 //! Streams that cannot cross tenants and resume without loss.
 //!
-//! Start at [`Realtime`]. A thread is registered ([`Registry`]), messages to it
-//! become durable envelopes in one log, and a hub shares them with all who
+//! Start at [`Realtime`]. A thread is registered ([`Registry`]; a canvas in [`Canvases`]), messages
+//! to it become durable envelopes in one log, and a hub shares them with all who
 //! follow it over SSE or WebSocket. One cursor, `epoch-seq`, resumes on either.
 //! Clients that cannot send headers use single-use [`Tickets`].
 //!
@@ -31,6 +31,7 @@
 )]
 
 mod actions;
+mod canvases;
 mod config;
 mod envelope;
 mod error;
@@ -58,6 +59,7 @@ mod wire;
 mod ws;
 
 pub use actions::{IssueTicket, OpenStream, PostMessage, ReadThread, RegisterThread};
+pub use canvases::{CANVAS, Canvas, CanvasKey, Canvases, NewCanvas, Told};
 pub use config::{LimitsConfig, RealtimeConfig, Retention, RingLimits, Timings};
 pub use envelope::{
     DATA_BYTES_MAX, Envelope, IDEMPOTENCY_KEY_BYTES_MAX, InvalidMessage, Message, TYPE_BYTES_MAX,

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use identity::{Clock, Scope};
-use store::{Appended, EventLog, NewEvent, StoreError, StreamKey};
+use store::{Appended, EventLog, Idempotency, NewEvent, StoreError, StreamKey};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -60,16 +61,28 @@ impl Publisher {
         route: &RouteKey,
         envelope: Envelope,
     ) -> Result<Appended, RealtimeError> {
+        let idempotency = envelope.idempotency();
+        self.append_to(route.stream(), envelope.body().clone(), idempotency)
+            .await
+    }
+
+    /// Appends a sealed body; durable when this returns.
+    pub(crate) async fn append_to(
+        &self,
+        stream: &StreamKey,
+        body: Bytes,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Appended, RealtimeError> {
         let started = Instant::now();
         let event = NewEvent {
-            body: envelope.body().clone(),
+            body,
             at: self.clock.now(),
-            idempotency: envelope.idempotency(),
+            idempotency,
         };
-        let appended = self.log.append(route.stream(), event).await?;
+        let appended = self.log.append(stream, event).await?;
         self.meters.published(started.elapsed());
         if !appended.duplicate {
-            self.keep_within(route.stream(), appended.cursor.seq);
+            self.keep_within(stream, appended.cursor.seq);
         }
         Ok(appended)
     }

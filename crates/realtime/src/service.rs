@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use store::{Appended, Bounds, Cursor, Documents, EventLog, Read, StoreError, Throttle};
 
 use crate::{
-    Message, RealtimeConfig, RealtimeError, Registry, RingLimits, RouteKey, Tickets,
+    Canvases, Message, RealtimeConfig, RealtimeError, Registry, RingLimits, RouteKey, Tickets,
     envelope::Bodies,
     hub::{From, Hub, Subscription},
     limits::{Connection, Limits},
@@ -48,6 +48,7 @@ pub struct RealtimeDeps {
 /// Threads, their events, and those who follow them.
 pub struct Realtime {
     pub(crate) registry: Registry,
+    pub(crate) canvases: Canvases,
     pub(crate) tickets: Arc<Tickets>,
     pub(crate) guard: Arc<Guard>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -104,6 +105,7 @@ impl Realtime {
             meters.clone(),
         );
         Arc::new(Self {
+            canvases: Canvases::new(documents.clone(), clock.clone(), entropy.clone()),
             registry: Registry::new(documents, clock, entropy.clone()),
             hub: Arc::new(Hub::new(
                 log.clone(),
