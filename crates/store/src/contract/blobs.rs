@@ -72,8 +72,9 @@ fn accepted(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
+/// A refusal, or the store does not know what is asked (501); a store that breaks is neither.
 fn refused(status: u16) -> bool {
-    (400..500).contains(&status)
+    (400..500).contains(&status) || status == 501
 }
 
 async fn put(port: &dyn Blobs, key: &ObjectKey, body: impl Into<Bytes>) -> bool {

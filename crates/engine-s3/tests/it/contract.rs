@@ -1,0 +1,3 @@
+//! Every law of the port.
+
+store::blobs_contract!(crate::subject::open);
