@@ -12,11 +12,9 @@ use store::{DocKey, Document, Partition, Version};
 
 use crate::{
     ActionPattern, RowId, TargetName,
+    held::{Held, HeldRow, HeldRows, Uses},
     pattern::covers,
-    rows::{
-        BudgetRow, FirearmRow, Heat, KillSwitch, Kpi, LicenceUses, Observed, Revoked, Row, RowKind,
-        StrategyLock, Temperature,
-    },
+    rows::{Heat, LicenceUses, Observed, Revoked, Row, RowKind},
     stored,
 };
 
@@ -74,21 +72,6 @@ pub(crate) struct Fence {
     pub(crate) rows: BTreeMap<String, Reach>,
 }
 
-/// A row, and the state it was read in.
-#[derive(Debug, Clone)]
-pub(crate) struct Held<T, S = ()> {
-    pub(crate) id: RowId,
-    pub(crate) version: Version,
-    pub(crate) row: T,
-    pub(crate) state: S,
-}
-
-impl<T: Row, S> Held<T, S> {
-    pub(crate) fn covers(&self, action: &str, target: Option<&str>) -> bool {
-        covers(self.row.action(), self.row.target(), action, target)
-    }
-}
-
 /// A row that cannot be relied on.
 #[derive(Debug, Clone)]
 pub(crate) struct Damaged {
@@ -107,24 +90,12 @@ impl Damaged {
     }
 }
 
-/// How often a licence was used, and the document that says so.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Uses {
-    pub(crate) used: u32,
-    pub(crate) version: Option<Version>,
-}
-
 /// All rows of one level.
 #[derive(Debug, Default)]
 pub struct Layer {
     pub(crate) fence: Option<Version>,
-    pub(crate) kill_switches: Vec<Held<KillSwitch>>,
-    pub(crate) firearms: Vec<Held<FirearmRow, Uses>>,
+    pub(crate) rows: HeldRows,
     pub(crate) revoked: Vec<(SmolStr, Revoked)>,
-    pub(crate) strategy_locks: Vec<Held<StrategyLock>>,
-    pub(crate) budgets: Vec<Held<BudgetRow>>,
-    pub(crate) kpis: Vec<Held<Kpi, Option<Observed>>>,
-    pub(crate) temperatures: Vec<Held<Temperature, Option<Heat>>>,
     pub(crate) damaged: Vec<Damaged>,
     /// What it weighs in a cache, in bytes.
     pub(crate) weight: u64,
@@ -170,6 +141,7 @@ struct Reader<'a> {
     partition: &'a Partition,
     states: HashMap<&'a str, &'a Document>,
     fence: Fence,
+    rows: Vec<HeldRow>,
     layer: Layer,
 }
 
@@ -183,6 +155,7 @@ impl<'a> Reader<'a> {
             partition,
             states: states.collect(),
             fence: Fence::default(),
+            rows: Vec::new(),
             layer: Layer::default(),
         }
     }
@@ -216,14 +189,12 @@ impl<'a> Reader<'a> {
             return self.damage(None, name, None);
         };
         let read = match kind {
-            RowKind::KillSwitches => self.row(document, id, name, |layer| &mut layer.kill_switches),
-            RowKind::StrategyLocks => {
-                self.row(document, id, name, |layer| &mut layer.strategy_locks)
-            }
-            RowKind::Budgets => self.row(document, id, name, |layer| &mut layer.budgets),
-            RowKind::Firearms => self.row(document, id, name, |layer| &mut layer.firearms),
-            RowKind::Kpis => self.row(document, id, name, |layer| &mut layer.kpis),
-            RowKind::Temperature => self.row(document, id, name, |layer| &mut layer.temperatures),
+            RowKind::KillSwitches => self.row(document, id, name, HeldRow::KillSwitch),
+            RowKind::Firearms => self.row(document, id, name, HeldRow::Firearm),
+            RowKind::StrategyLocks => self.row(document, id, name, HeldRow::StrategyLock),
+            RowKind::Budgets => self.row(document, id, name, HeldRow::Budget),
+            RowKind::Kpis => self.row(document, id, name, HeldRow::Kpi),
+            RowKind::Temperature => self.row(document, id, name, HeldRow::Temperature),
         };
         if let Err(why) = read {
             tracing::error!(partition = %self.partition, row = name, why, "a row of a gate is damaged");
@@ -238,7 +209,7 @@ impl<'a> Reader<'a> {
         document: &Document,
         id: RowId,
         name: &str,
-        of: impl FnOnce(&mut Layer) -> &mut Vec<Held<T, S>>,
+        held_as: impl FnOnce(Held<T, S>) -> HeldRow,
     ) -> Result<(), String> {
         let row: T = self.open(document)?;
         if self.fence.rows.get(name) != Some(&Reach::of(&row)) {
@@ -252,7 +223,7 @@ impl<'a> Reader<'a> {
             row,
             state: state.transpose()?.unwrap_or_default(),
         };
-        of(&mut self.layer).push(held);
+        self.rows.push(held_as(held));
         Ok(())
     }
 
@@ -284,6 +255,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.layer.weight += LAYER_BYTES;
+        self.layer.rows = self.rows.into();
         self.layer
     }
 }

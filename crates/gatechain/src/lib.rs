@@ -39,6 +39,7 @@ mod enforcement;
 mod error;
 mod fresh;
 mod gates;
+mod held;
 #[cfg(feature = "http")]
 pub mod http;
 mod id;

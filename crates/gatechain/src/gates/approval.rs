@@ -18,7 +18,7 @@ pub(super) fn judge(question: &Question<'_>) -> Option<Box<Refusal>> {
         bare: ask.bare,
     };
     question.rows.layers().find_map(|(level, layer)| {
-        let covering = layer.strategy_locks.iter();
+        let covering = layer.rows.strategy_locks();
         let mut covering = covering.filter(|held| held.covers(ask.action, ask.target));
         covering.find_map(|held| {
             let rule = held.row.approval?;

@@ -6,7 +6,7 @@ use super::{damaged, row_name};
 use crate::{
     Gate, Layer, Level, Refusal, RowName,
     ask::{Ask, Question},
-    layer::{Held, Uses},
+    held::HeldFirearm,
     pattern::covers,
     rows::FirearmRow,
 };
@@ -21,8 +21,6 @@ pub(super) fn judge(question: &Question<'_>) -> Option<Box<Refusal>> {
     });
     refused.or_else(|| damaged(Gate::Firearms, question))
 }
-
-type HeldFirearm = Held<FirearmRow, Uses>;
 
 /// The best licence that was found.
 enum Found<'a> {
@@ -54,14 +52,14 @@ fn refuse(row: RowName, found: &Found<'_>) -> Box<Refusal> {
 }
 
 fn required<'a>(layer: &'a Layer, ask: &Ask<'_>) -> Option<&'a HeldFirearm> {
-    layer.firearms.iter().find(|held| {
+    layer.rows.firearms().find(|held| {
         matches!(held.row, FirearmRow::Requirement { .. }) && held.covers(ask.action, ask.target)
     })
 }
 
 fn licence<'a>(layer: &'a Layer, ask: &Ask<'_>, now: Timestamp) -> Found<'a> {
     let mut best = Found::Missing;
-    for held in &layer.firearms {
+    for held in layer.rows.firearms() {
         let FirearmRow::Licence {
             subject,
             not_before,

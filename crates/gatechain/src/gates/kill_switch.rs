@@ -8,7 +8,7 @@ use crate::{Gate, Refusal, ask::Question};
 pub(super) fn judge(question: &Question<'_>) -> Option<Box<Refusal>> {
     let (ask, now) = (question.ask, question.now);
     let engaged = question.rows.layers().find_map(|(level, layer)| {
-        let mut rows = layer.kill_switches.iter();
+        let mut rows = layer.rows.kill_switches();
         let held =
             rows.find(|held| held.row.is_engaged(now) && held.covers(ask.action, ask.target));
         Some((level, held?))

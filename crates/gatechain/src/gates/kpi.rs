@@ -8,7 +8,7 @@ use crate::{Gate, Refusal, ask::Question, rows::Standing};
 pub(super) fn judge(question: &Question<'_>) -> Option<Box<Refusal>> {
     let ask = question.ask;
     let bad = question.rows.layers().find_map(|(level, layer)| {
-        let covering = layer.kpis.iter();
+        let covering = layer.rows.kpis();
         let mut covering = covering.filter(|held| held.covers(ask.action, ask.target));
         covering.find_map(|held| match held.row.standing(held.state, question.now) {
             Standing::Good => None,

@@ -15,7 +15,7 @@ pub(crate) use firearms::selected;
 use crate::{
     Gate, Level, Refusal, RowName,
     ask::Question,
-    layer::Held,
+    held::Held,
     rows::{Row, RowKind},
 };
 

@@ -8,7 +8,7 @@ use crate::{Gate, Refusal, ask::Question};
 pub(super) fn judge(question: &Question<'_>) -> Option<Box<Refusal>> {
     let ask = question.ask;
     let locked = question.rows.layers().find_map(|(level, layer)| {
-        let mut rows = layer.strategy_locks.iter();
+        let mut rows = layer.rows.strategy_locks();
         let shut =
             rows.find(|held| held.row.approval.is_none() && held.covers(ask.action, ask.target));
         Some((level, shut?))

@@ -8,7 +8,7 @@ use crate::{Gate, Refusal, ask::Question};
 pub(super) fn judge(question: &Question<'_>) -> Option<Box<Refusal>> {
     let ask = question.ask;
     let hot = question.rows.layers().find_map(|(level, layer)| {
-        let covering = layer.temperatures.iter();
+        let covering = layer.rows.temperatures();
         let mut covering = covering.filter(|held| held.covers(ask.action, ask.target));
         covering.find_map(|held| {
             let wait = held.row.too_hot_for(held.state, question.now)?;

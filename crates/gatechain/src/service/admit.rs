@@ -259,7 +259,7 @@ impl Core {
 fn needs_approval(question: &Question<'_>) -> bool {
     let ask = question.ask;
     question.rows.layers().any(|(_, layer)| {
-        let mut locks = layer.strategy_locks.iter();
+        let mut locks = layer.rows.strategy_locks();
         locks.any(|held| held.row.approval.is_some() && held.covers(ask.action, ask.target))
     })
 }

@@ -32,7 +32,7 @@ impl GateChain {
         let layers = core.layers(&home).await?;
         let target = request.target.as_ref().map(crate::TargetName::as_str);
         let rules = layers.snapshot().layers().flat_map(|(_, layer)| {
-            let covering = layer.strategy_locks.iter().filter(|held| {
+            let covering = layer.rows.strategy_locks().filter(|held| {
                 let only = held.row.target.as_ref();
                 covers(&held.row.action, only, &request.action, target)
             });

@@ -9,7 +9,7 @@ use crate::{
     ask::Question,
     budget::{Account, BudgetRefused},
     gates::{damaged, name_of, row_name, unreadable},
-    layer::Held,
+    held::Held,
     rows::{BudgetRow, Row},
 };
 
@@ -96,7 +96,7 @@ fn costs<'a>(
 ) -> impl Iterator<Item = (Level, &'a Held<BudgetRow>, u64)> + use<'a> {
     let ask = question.ask;
     let rows = question.rows.layers().flat_map(move |(level, layer)| {
-        let covering = layer.budgets.iter();
+        let covering = layer.rows.budgets();
         let covering = covering.filter(move |held| held.covers(ask.action, ask.target));
         covering.map(move |held| {
             let cost = ask.cost_micros.unwrap_or(held.row.price_micros);
