@@ -1,21 +1,15 @@
 //! Cards: a piece of content that people read.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::{
-    Id, Indexed, Invalid, Model, Reference,
-    model::{count, line, text},
+    Body, Id, Indexed, Invalid, Model, Reference, Referent, Writing,
+    checks::{address, count, line, tags, text},
 };
 
 const TITLE_BYTES_MAX: usize = 300;
 const BODY_BYTES_MAX: usize = 256 * 1024;
-const TAGS_MAX: usize = 50;
-const TAG_BYTES_MAX: usize = 64;
 const LINKS_MAX: usize = 100;
-const LINK_BYTES_MAX: usize = 2048;
 const REL_BYTES_MAX: usize = 64;
 
 identity::action!(
@@ -99,22 +93,14 @@ impl Model for Card {
     type Create = CreateCard;
     type Update = UpdateCard;
     type Delete = DeleteCard;
+    type Body = Self;
 
-    fn check(&self) -> Result<(), Invalid> {
-        line("/title", &self.title, TITLE_BYTES_MAX)?;
-        text("/body", &self.body, BODY_BYTES_MAX)?;
-        count("/tags", self.tags.len(), TAGS_MAX)?;
-        let mut seen = BTreeSet::new();
-        for (at, tag) in self.tags.iter().enumerate() {
-            let pointer = format!("/tags/{at}");
-            line(&pointer, tag, TAG_BYTES_MAX)?;
-            if !seen.insert(tag) {
-                return Err(Invalid::new(pointer, "is there twice"));
-            }
-        }
-        count("/links", self.links.len(), LINKS_MAX)?;
-        let mut links = self.links.iter().enumerate();
-        links.try_for_each(|(at, link)| link.check(&format!("/links/{at}")))
+    fn written(body: Self, _: Option<&Self>, _: &Writing<'_>) -> Result<Self, Invalid> {
+        Ok(body)
+    }
+
+    fn body(&self) -> Self {
+        self.clone()
     }
 
     fn references(&self) -> Vec<Reference<'_>> {
@@ -123,8 +109,10 @@ impl Model for Card {
         cards
             .map(|(at, card)| Reference {
                 pointer: format!("/links/{at}/card_id"),
-                kind: Self::KIND,
-                id: card.as_str(),
+                to: Referent::Record {
+                    kind: Self::KIND,
+                    id: card.as_str(),
+                },
             })
             .collect()
     }
@@ -138,26 +126,28 @@ impl Model for Card {
     }
 }
 
+impl Body for Card {
+    fn check(&self) -> Result<(), Invalid> {
+        line("/title", &self.title, TITLE_BYTES_MAX)?;
+        text("/body", &self.body, BODY_BYTES_MAX)?;
+        tags(&self.tags)?;
+        count("/links", self.links.len(), LINKS_MAX)?;
+        let mut links = self.links.iter().enumerate();
+        links.try_for_each(|(at, link)| link.check(&format!("/links/{at}")))
+    }
+}
+
 impl Link {
     fn check(&self, pointer: &str) -> Result<(), Invalid> {
         line(&format!("{pointer}/rel"), &self.rel, REL_BYTES_MAX)?;
         match (&self.href, &self.card_id) {
-            (Some(href), None) => address(&format!("{pointer}/href"), href),
+            (Some(href), None) => address(
+                &format!("{pointer}/href"),
+                href,
+                &["https", "http", "mailto"],
+            ),
             (None, Some(_)) => Ok(()),
             _ => Err(Invalid::new(pointer, "has either an href or a card_id")),
         }
-    }
-}
-
-/// Refuses what is no address that a reader can follow; above all `javascript:`.
-fn address(pointer: &str, href: &str) -> Result<(), Invalid> {
-    line(pointer, href, LINK_BYTES_MAX)?;
-    let scheme = Url::parse(href).map(|url| url.scheme().to_owned());
-    match scheme.as_deref() {
-        Ok("https" | "http" | "mailto") => Ok(()),
-        _ => Err(Invalid::new(
-            pointer,
-            "must be an https, http or mailto address",
-        )),
     }
 }

@@ -1,10 +1,10 @@
 //! What can go wrong, and the problem each becomes.
 
 use gatechain::{CommitRefused, Denied};
-use identity::{Code, Problem};
+use identity::{Code, DirectoryUnavailable, Problem};
 use store::StoreError;
 
-use crate::Invalid;
+use crate::{GroupMax, Invalid};
 
 /// Why a record was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,12 @@ pub enum NexusError {
     /// The idempotency key stands for another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyConflict,
+    /// Another record has the place that only one can have.
+    #[error("another record has this place")]
+    Taken,
+    /// The group of records would be too large.
+    #[error("the group has at most {} records of {} bytes in all", .0.records, .0.bytes)]
+    Full(GroupMax),
     /// There is no object in the store where one was to be uploaded, or was registered.
     #[error("the object is not in the store")]
     ObjectMissing,
@@ -33,6 +39,9 @@ pub enum NexusError {
     /// The gates have closed since the permit was given.
     #[error(transparent)]
     Denied(Box<Denied>),
+    /// Whether a surface or an app is the tenant's cannot be known now.
+    #[error(transparent)]
+    Directory(#[from] DirectoryUnavailable),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,6 +71,8 @@ impl From<NexusError> for Problem {
                 Code::IdempotencyConflict,
                 "The idempotency key was used for another record.",
             ),
+            NexusError::Taken => Self::new(Code::Conflict, "There is one for this place already."),
+            full @ NexusError::Full(_) => Self::new(Code::LimitReached, full.to_string()),
             NexusError::ObjectMissing => Self::new(
                 Code::ObjectMissing,
                 "The store has no such object: upload it with the form, then register it.",
@@ -73,6 +84,7 @@ impl From<NexusError> for Problem {
             .with("differs_in", what),
             NexusError::Denied(denied) => (*denied).into(),
             contended @ NexusError::Contended => Self::unavailable(&contended),
+            NexusError::Directory(error) => Self::unavailable(&error),
             NexusError::Store(StoreError::Limit(what)) => {
                 Self::invalid("", format!("is too large to be stored: {what}"))
             }

@@ -9,27 +9,55 @@
 use std::time::Duration;
 
 use identity::{Scope, Timestamp};
-use store::{Batch, DocKey, Partition};
+use store::{Batch, DocKey, Document, Partition, Version};
 
-use crate::{Id, Model};
+use crate::Model;
 
 /// How long a change stays noted.
 pub(crate) const CHANGES_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// One note: its id is the time, the kind and the id of the record; nothing else is known of it.
+/// A note: its id is the time, the kind and the id of the record's document, which of a personal
+/// record is the user, `/` and its id. Nothing else is known of it.
 const NOTE: &[u8] = b"{}";
+
+/// A note, as read.
+#[derive(Debug, Clone)]
+pub(crate) struct Note {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its state: another one when the record changed again in the same millisecond.
+    pub(crate) version: Version,
+}
+
+impl Note {
+    /// The time, the kind, and the id of the document that it names.
+    pub(crate) fn parts(&self) -> Option<(Timestamp, &str, &str)> {
+        let mut parts = self.name.splitn(3, '/');
+        let (at, kind, place) = (parts.next()?, parts.next()?, parts.next()?);
+        Some((Timestamp::from_unix_ms(at.parse().ok()?), kind, place))
+    }
+}
+
+impl From<Document> for Note {
+    fn from(document: Document) -> Self {
+        Self {
+            name: document.id,
+            version: document.version,
+        }
+    }
+}
 
 /// Where the changes of the scope's tenant and environment are noted.
 pub(crate) fn changes(scope: &Scope) -> Partition {
     Partition::in_scope(scope, "record_changes")
 }
 
-/// The batch, which also notes that it changes the record `id` at the time `at`.
-pub(crate) fn noted<M: Model>(batch: Batch, scope: &Scope, id: &Id<M>, at: Timestamp) -> Batch {
+/// The batch, which also notes that it changes the record at `place` at the time `at`.
+pub(crate) fn noted<M: Model>(batch: Batch, scope: &Scope, place: &DocKey, at: Timestamp) -> Batch {
     if !M::SEARCHED {
         return batch;
     }
-    let note = format!("{}/{}/{id}", moment(at), M::KIND);
+    let note = format!("{}/{}/{}", moment(at), M::KIND, place.id);
     let note = DocKey::new(&changes(scope), note);
     batch.put_until(&note, NOTE, at.plus(CHANGES_KEPT))
 }

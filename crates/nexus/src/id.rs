@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use identity::Entropy;
+use identity::{Entropy, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smol_str::SmolStr;
 
@@ -23,16 +23,15 @@ pub struct Id<M>(SmolStr, PhantomData<fn() -> M>);
 pub struct InvalidId(&'static str);
 
 impl<M: Model> Id<M> {
-    /// A new id that nobody can guess.
+    /// A new id that nobody can guess. Ids are ordered by `now`, and then by `place`.
     #[must_use]
-    pub fn generate(entropy: &dyn Entropy) -> Self {
+    pub fn generate(entropy: &dyn Entropy, now: Timestamp, place: u8) -> Self {
         let mut chance = [0_u8; CHANCE_BYTES];
         entropy.fill(&mut chance);
-        let body = BASE64_URL_SAFE_NO_PAD.encode(chance);
-        Self(
-            SmolStr::new(format!("{}_{body}", M::ID_PREFIX)),
-            PhantomData,
-        )
+        let chance = BASE64_URL_SAFE_NO_PAD.encode(chance);
+        let ms = now.unix_ms().max(0);
+        let id = format!("{}_{ms:012x}{place:02x}{chance}", M::ID_PREFIX);
+        Self(SmolStr::new(id), PhantomData)
     }
 }
 

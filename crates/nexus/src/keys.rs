@@ -7,13 +7,46 @@ use store::{DocKey, Document, Partition, StoreError};
 
 use crate::{Id, IdempotencyKey, Model, NexusError};
 
+/// What the ids of documents begin with: personal records are stored under their user, so
+/// that nobody else's request can name them.
+pub(crate) fn prefix<M: Model>(scope: &Scope) -> String {
+    if M::PERSONAL {
+        format!("{}/", scope.user())
+    } else {
+        String::new()
+    }
+}
+
+/// The id of a record, of which `document` is the document's.
+pub(crate) fn id_in<M: Model>(document: &Document) -> Result<Id<M>, NexusError> {
+    let id = document.id.rsplit('/').next().unwrap_or_default();
+    id.parse().map_err(|_| damaged(document))
+}
+
 pub(crate) fn live<M: Model>(scope: &Scope, id: &Id<M>) -> DocKey {
-    DocKey::new(&Partition::in_scope(scope, M::KIND), id.as_str())
+    let id = format!("{}{id}", prefix::<M>(scope));
+    DocKey::new(&Partition::in_scope(scope, M::KIND), id)
 }
 
 pub(crate) fn deleted<M: Model>(scope: &Scope, id: &Id<M>) -> DocKey {
-    let id = format!("{}/{id}", M::KIND);
+    let id = format!("{}/{}{id}", M::KIND, prefix::<M>(scope));
     DocKey::new(&Partition::in_scope(scope, "deleted_records"), id)
+}
+
+/// Says which record has a slot.
+pub(crate) fn slot<M: Model>(scope: &Scope, slot: &str) -> DocKey {
+    let id = format!("{}/{slot}", M::KIND);
+    DocKey::new(&Partition::in_scope(scope, "record_slots"), id)
+}
+
+/// The partition of the members of groups.
+pub(crate) fn groups(scope: &Scope) -> Partition {
+    Partition::in_scope(scope, "record_groups")
+}
+
+/// What the members of a group of the user begin with.
+pub(crate) fn group<M: Model>(scope: &Scope, group: &str) -> String {
+    format!("{}/{}/{group}/", M::KIND, scope.user())
 }
 
 /// A key belongs to its user, so that nobody finds another's record with it.
@@ -22,8 +55,8 @@ pub(crate) fn idempotency_key<M: Model>(scope: &Scope, key: &IdempotencyKey) -> 
     DocKey::new(&Partition::in_scope(scope, "record_keys"), id)
 }
 
-pub(crate) fn fingerprint<M: Model>(value: &M) -> String {
-    let text = serde_json::to_vec(value).unwrap_or_default();
+pub(crate) fn fingerprint<T: Serialize>(asked: &T) -> String {
+    let text = serde_json::to_vec(asked).unwrap_or_default();
     let hash = Sha256::digest(text);
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

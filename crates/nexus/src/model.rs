@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use identity::Action;
+use identity::{Action, AppId, AssetId, Scope, SurfaceId, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A kind of record: its fields, and what they may hold.
@@ -11,10 +11,14 @@ use serde::{Serialize, de::DeserializeOwned};
 pub trait Model:
     Serialize + DeserializeOwned + Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static
 {
-    /// What the kind is called in the store and in paths, such as `cards`.
+    /// What the kind is called in the store, in actions and in flags, such as `cards`.
     const KIND: &'static str;
     /// What its ids begin with: one or two letters.
     const ID_PREFIX: &'static str;
+    /// Whether its records are found by who made them, and by nobody else, whatever their role.
+    const PERSONAL: bool = false;
+    /// The limits of each [group](Model::group); `None` for kinds without groups.
+    const GROUP_MAX: Option<GroupMax> = None;
     /// Whether the search finds records of this kind, by what [`Model::indexed`] gives.
     const SEARCHED: bool = false;
 
@@ -26,23 +30,78 @@ pub trait Model:
     type Update: Action;
     /// Deleting one, and restoring it.
     type Delete: Action;
+    /// What clients write; often the model itself.
+    type Body: Body;
 
-    /// Refuses values that a record may not hold. Every value that is stored was checked.
+    /// What is stored when a client writes `body` in place of `before`, or anew.
     ///
     /// # Errors
-    /// The first field that is not acceptable.
-    fn check(&self) -> Result<(), Invalid>;
+    /// The first field that may not become so.
+    fn written(
+        body: Self::Body,
+        before: Option<&Self>,
+        writing: &Writing<'_>,
+    ) -> Result<Self, Invalid>;
 
-    /// The records that it names: a JSON pointer, the kind, the id. They have to exist in
-    /// the same tenant and environment when it is written.
+    /// What of it a client wrote: that which a merge patch is applied to.
+    fn body(&self) -> Self::Body;
+
+    /// What else it names. What it did not name before has to be there, in the same tenant
+    /// and environment, when it is written.
     fn references(&self) -> Vec<Reference<'_>> {
         Vec::new()
+    }
+
+    /// A place that one record of the kind takes at most; it never changes.
+    fn slot(&self) -> Option<String> {
+        None
+    }
+
+    /// The group of its user's records to which it belongs; it never changes. Names have no `/`.
+    fn group(&self) -> Option<&str> {
+        None
+    }
+
+    /// When it ends by itself, if it does.
+    fn expires_at(&self) -> Option<Timestamp> {
+        None
     }
 
     /// What the search finds it by.
     fn indexed(&self) -> Indexed<'_> {
         Indexed::default()
     }
+}
+
+/// What a client writes of a record.
+pub trait Body:
+    Serialize + DeserializeOwned + Clone + std::fmt::Debug + Send + Sync + 'static
+{
+    /// Refuses values that a record may not hold. Every value that is stored was checked.
+    ///
+    /// # Errors
+    /// The first field that is not acceptable.
+    fn check(&self) -> Result<(), Invalid>;
+}
+
+/// How large a group of records may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupMax {
+    /// Most records, at most 900.
+    pub records: usize,
+    /// Most bytes of all their values, as JSON.
+    pub bytes: usize,
+}
+
+/// Under which circumstances a record is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Writing<'a> {
+    /// Who writes, and where.
+    pub scope: &'a Scope,
+    /// When.
+    pub now: Timestamp,
+    /// The revision that is made.
+    pub revision: u64,
 }
 
 /// What a record is found by: its words, and its tags.
@@ -56,15 +115,31 @@ pub struct Indexed<'a> {
     pub tags: &'a [String],
 }
 
-/// A record that another one names.
+/// Something that a record names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference<'a> {
     /// Where, as a JSON pointer.
     pub pointer: String,
-    /// The kind of the record.
-    pub kind: &'static str,
-    /// Its id.
-    pub id: &'a str,
+    /// What.
+    pub to: Referent<'a>,
+}
+
+/// What a record can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Referent<'a> {
+    /// A record that everyone in the tenant may find.
+    Record {
+        /// Its kind.
+        kind: &'static str,
+        /// Its id.
+        id: &'a str,
+    },
+    /// An asset that was registered.
+    Asset(&'a AssetId),
+    /// A surface of the tenant.
+    Surface(&'a SurfaceId),
+    /// An app of the tenant.
+    App(&'a AppId),
 }
 
 /// A value is not acceptable.
@@ -85,43 +160,4 @@ impl Invalid {
             why: why.into(),
         }
     }
-}
-
-/// Refuses a text that is too long, or holds control characters other than line breaks and tabs.
-pub(crate) fn text(pointer: &str, text: &str, bytes_max: usize) -> Result<(), Invalid> {
-    if text.len() > bytes_max {
-        let why = format!("has {} bytes; at most {bytes_max}", text.len());
-        return Err(Invalid::new(pointer, why));
-    }
-    let breaks = ['\n', '\r', '\t'];
-    match text.chars().find(|c| c.is_control() && !breaks.contains(c)) {
-        Some(found) => {
-            let why = format!("holds the control character {}", found.escape_unicode());
-            Err(Invalid::new(pointer, why))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Refuses a text of one line that is empty, too long, or has space around it.
-pub(crate) fn line(pointer: &str, value: &str, bytes_max: usize) -> Result<(), Invalid> {
-    if value.is_empty() || value.trim() != value {
-        return Err(Invalid::new(
-            pointer,
-            "must not be empty, nor begin or end with space",
-        ));
-    }
-    if value.chars().any(char::is_control) {
-        return Err(Invalid::new(pointer, "must be one line of text"));
-    }
-    text(pointer, value, bytes_max)
-}
-
-/// Refuses more than `most` items.
-pub(crate) fn count(pointer: &str, count: usize, most: usize) -> Result<(), Invalid> {
-    if count > most {
-        let why = format!("has {count} items; at most {most}");
-        return Err(Invalid::new(pointer, why));
-    }
-    Ok(())
 }

@@ -1,16 +1,18 @@
-//! What is gated: making, replacing, deleting and restoring a record.
+//! What is gated: making, changing, publishing, deleting and restoring a record.
 
 use gatechain::{Mutation, PayloadHash};
 use identity::Precondition;
 use serde_json::json;
 
-use crate::{Id, IdempotencyKey, Model};
+use crate::{
+    AnalyticsEvent, EventBody, Id, IdempotencyKey, MergePatch, Model, Publication, Publishable,
+};
 
 /// Making a record.
 #[derive(Debug, Clone)]
-pub struct Create<M> {
+pub struct Create<M: Model> {
     /// What it says.
-    pub value: M,
+    pub value: M::Body,
     /// The key under which the client makes it, if it has one.
     pub key: Option<IdempotencyKey>,
     /// The hash of the body that asks for it.
@@ -19,11 +21,24 @@ pub struct Create<M> {
 
 /// Replacing what a record says.
 #[derive(Debug, Clone)]
-pub struct Replace<M> {
+pub struct Replace<M: Model> {
     /// Which.
     pub id: Id<M>,
     /// What it is to say.
-    pub value: M,
+    pub value: M::Body,
+    /// In which revision it has to be.
+    pub precondition: Precondition,
+    /// The hash of the body that asks for it.
+    pub payload: Option<PayloadHash>,
+}
+
+/// Changing a part of what a record says.
+#[derive(Debug, Clone)]
+pub struct Patch<M> {
+    /// Which.
+    pub id: Id<M>,
+    /// What is to be different.
+    pub patch: MergePatch,
     /// In which revision it has to be.
     pub precondition: Precondition,
     /// The hash of the body that asks for it.
@@ -46,6 +61,26 @@ pub struct Restore<M> {
     pub id: Id<M>,
 }
 
+/// Making the draft of a publication its published edition.
+#[derive(Debug, Clone)]
+pub struct Publish<B> {
+    /// Which.
+    pub id: Id<Publication<B>>,
+    /// In which revision it has to be.
+    pub precondition: Precondition,
+}
+
+/// Appending events.
+#[derive(Debug, Clone)]
+pub struct AppendEvents {
+    /// What has happened, 1 to [`EVENTS_MAX`](crate::EVENTS_MAX).
+    pub events: Vec<EventBody>,
+    /// The key under which the client appends them, if it has one.
+    pub key: Option<IdempotencyKey>,
+    /// The hash of the body that asks for it.
+    pub payload: Option<PayloadHash>,
+}
+
 impl<M: Model> Mutation for Create<M> {
     type Action = M::Create;
     const KIND: &'static str = M::KIND;
@@ -62,6 +97,42 @@ impl<M: Model> Mutation for Replace<M> {
     fn target(&self) -> Option<&str> {
         Some(self.id.as_str())
     }
+
+    fn payload_sha256(&self) -> Option<PayloadHash> {
+        self.payload
+    }
+}
+
+impl<M: Model> Mutation for Patch<M> {
+    type Action = M::Update;
+    const KIND: &'static str = M::KIND;
+
+    fn target(&self) -> Option<&str> {
+        Some(self.id.as_str())
+    }
+
+    fn payload_sha256(&self) -> Option<PayloadHash> {
+        self.payload
+    }
+}
+
+impl<B: Publishable> Mutation for Publish<B> {
+    type Action = B::Publish;
+    const KIND: &'static str = B::KIND;
+    const BARE: bool = true;
+
+    fn target(&self) -> Option<&str> {
+        Some(self.id.as_str())
+    }
+
+    fn payload_sha256(&self) -> Option<PayloadHash> {
+        PayloadHash::of(&json!({}))
+    }
+}
+
+impl Mutation for AppendEvents {
+    type Action = <AnalyticsEvent as Model>::Create;
+    const KIND: &'static str = AnalyticsEvent::KIND;
 
     fn payload_sha256(&self) -> Option<PayloadHash> {
         self.payload

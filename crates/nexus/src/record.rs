@@ -3,7 +3,7 @@
 use identity::{ProjectId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Id, Model};
+use crate::{Id, Model, Writing};
 
 /// A record of the kind `M`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,30 @@ pub(crate) struct Stored<M> {
 }
 
 impl<M> Stored<M> {
+    /// A record that did not exist before.
+    pub(crate) fn first(value: M, writing: &Writing<'_>) -> Self {
+        Self {
+            revision: writing.revision,
+            project: writing.scope.project().clone(),
+            created_by: writing.scope.user().clone(),
+            created_at: writing.now,
+            updated_by: writing.scope.user().clone(),
+            updated_at: writing.now,
+            value,
+        }
+    }
+
+    /// The same record, which now says `value`.
+    pub(crate) fn next(self, value: M, writing: &Writing<'_>) -> Self {
+        Self {
+            revision: writing.revision,
+            updated_by: writing.scope.user().clone(),
+            updated_at: writing.now,
+            value,
+            ..self
+        }
+    }
+
     pub(crate) fn with_id(self, id: Id<M>) -> Record<M> {
         Record {
             id,

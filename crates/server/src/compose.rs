@@ -11,7 +11,7 @@ use std::{
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context;
 use audit::service::{Audit, AuditDeps, AuditRecorder};
-use control::{Control, ControlConfig, ControlDeps, PasswordCost, SecretRef, Secrets};
+use control::{Backend, Control, ControlConfig, ControlDeps, PasswordCost, SecretRef, Secrets};
 use engine_embedded::{Embedded, Health};
 use flags::{Flags, FlagsDeps};
 use gatechain::{AuditedDecisions, GateChain, GateDeps};
@@ -19,7 +19,7 @@ use identity::{
     Clock, Entropy, Guard, Recording, SystemAuthority, TicketOffice, Tokens, http::Mounted,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
-use nexus::{Card, NexusDeps, Records};
+use nexus::{Nexus, NexusDeps};
 use privacy::{TrainPrefs, TrainPrefsDeps};
 use realtime::{Realtime, RealtimeDeps, Tickets};
 use tokio::task::AbortHandle;
@@ -60,7 +60,7 @@ pub struct Composed {
     flags: Data<Flags>,
     flag_tail: Data<FlagTail>,
     gates: Data<GateChain>,
-    cards: Data<Records<Card>>,
+    nexus: Data<Nexus>,
     audit: Data<Audit>,
     audit_tail: Data<AuditTail>,
     tending: Vec<AbortHandle>,
@@ -136,7 +136,7 @@ impl Foundation {
                 bootstrap_key: self.bootstrap_key.clone(),
                 password_cost: PasswordCost::OWASP,
                 required_kinds: needs::kinds()?,
-                known_backends: vec![EMBEDDED.parse()?],
+                known_backends: vec![Backend::new(EMBEDDED.parse()?, |_, _| Vec::new())],
             },
         })?)
     }
@@ -181,12 +181,13 @@ impl Foundation {
         })
     }
 
-    fn nexus(&self) -> NexusDeps {
-        NexusDeps {
+    fn nexus(&self, control: &Control) -> Nexus {
+        Nexus::new(NexusDeps {
             documents: self.engine.documents(),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
-        }
+            directory: control.directory(),
+        })
     }
 
     fn train_prefs(&self, control: &Control) -> TrainPrefs {
@@ -282,7 +283,7 @@ impl Composed {
         let audit = foundation.audit(Arc::clone(&train_prefs)).await?;
         let flags = Arc::new(foundation.flags());
         let gates = foundation.gates(&flags, &audit);
-        let nexus = foundation.nexus();
+        let nexus = foundation.nexus(&control);
         let tickets = foundation.tickets();
         let office: Arc<dyn TicketOffice> = tickets.clone();
         let guard = Guard::new(
@@ -321,7 +322,7 @@ impl Composed {
             train_prefs: Data::from(train_prefs),
             flag_tail: Data::new(flag_tail),
             flags: Data::from(flags),
-            cards: Data::new(Records::new(nexus)),
+            nexus: Data::new(nexus),
             tending: vec![
                 tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
                 tokio::spawn(gates.clone().tend()).abort_handle(),
@@ -342,7 +343,7 @@ impl Composed {
             .app_data(self.flags.clone())
             .app_data(self.flag_tail.clone())
             .app_data(self.gates.clone())
-            .app_data(self.cards.clone())
+            .app_data(self.nexus.clone())
             .app_data(self.audit.clone())
             .app_data(self.audit_tail.clone())
             .app_data(self.readiness.clone())

@@ -156,6 +156,15 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// A list that is one page.
+    #[must_use]
+    pub fn whole(items: impl IntoIterator<Item = T>) -> Self {
+        Self {
+            items: items.into_iter().collect(),
+            next: None,
+        }
+    }
+
     /// The cursor of the next page, if there is one.
     #[must_use]
     pub fn next(&self) -> Option<String> {

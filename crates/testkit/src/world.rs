@@ -5,9 +5,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use identity::{
-    Action, Clock, Credential, Directory, DirectoryUnavailable, Entropy, Env, Grant, Guard,
+    Action, AppId, Clock, Credential, Directory, DirectoryUnavailable, Entropy, Env, Grant, Guard,
     KeyRing, KeyState, Membership, OwnIssuer, Presented, ProjectId, RequestIds, RingKey, Role,
-    Scope, Selector, SessionId, Standing, StandingQuery, TenantId, Tokens, UserId,
+    Scope, Selector, SessionId, Standing, StandingQuery, SurfaceId, TenantId, Tokens, UserId,
 };
 use parking_lot::RwLock;
 
@@ -29,6 +29,8 @@ pub const SECRET: [u8; 32] = [42; 32];
 pub struct FakeDirectory {
     roles: RwLock<HashMap<(TenantId, UserId), Role>>,
     ended: RwLock<Vec<SessionId>>,
+    surfaces: RwLock<Vec<(TenantId, SurfaceId)>>,
+    apps: RwLock<Vec<(TenantId, AppId)>>,
     down: RwLock<bool>,
 }
 
@@ -42,6 +44,14 @@ impl FakeDirectory {
     /// Removes a member.
     pub fn remove(&self, tenant: &str, user: &str) {
         self.roles.write().remove(&(parse(tenant), parse(user)));
+    }
+    /// Gives `tenant` a surface.
+    pub fn add_surface(&self, tenant: &str, surface: &str) {
+        self.surfaces.write().push((parse(tenant), parse(surface)));
+    }
+    /// Gives `tenant` an app.
+    pub fn add_app(&self, tenant: &str, app: &str) {
+        self.apps.write().push((parse(tenant), parse(app)));
     }
     /// Ends a session.
     pub fn end_session(&self, session: &SessionId) {
@@ -78,8 +88,14 @@ impl Directory for FakeDirectory {
                 mode: "saas".into(),
             }),
             project_known: query.project.as_str() == PROJECT,
-            surface_known: query.surface.is_none(),
-            app_known: query.app.is_none(),
+            surface_known: query.surface.is_none_or(|surface| {
+                let known = (query.tenant.clone(), surface.clone());
+                self.surfaces.read().contains(&known)
+            }),
+            app_known: query.app.is_none_or(|app| {
+                let known = (query.tenant.clone(), app.clone());
+                self.apps.read().contains(&known)
+            }),
         })
     }
 

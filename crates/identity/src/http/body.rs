@@ -2,7 +2,11 @@
 
 use std::{future::Future, time::Duration};
 
-use actix_web::{HttpRequest, dev::Payload, http::header};
+use actix_web::{
+    HttpRequest,
+    dev::Payload,
+    http::{Method, header},
+};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -120,6 +124,7 @@ fn too_large() -> Problem {
     )
 }
 
+/// Whether the body says that it is JSON; that of a `PATCH` may be a merge patch (RFC 7396).
 fn is_json(req: &HttpRequest) -> bool {
     let value = req
         .headers()
@@ -129,7 +134,8 @@ fn is_json(req: &HttpRequest) -> bool {
         .and_then(|text| text.split(';').next())
         .unwrap_or_default()
         .trim();
-    essence.eq_ignore_ascii_case("application/json")
+    let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    is("application/json") || (req.method() == Method::PATCH && is("application/merge-patch+json"))
 }
 
 #[derive(Deserialize, Default)]

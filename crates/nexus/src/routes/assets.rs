@@ -15,7 +15,7 @@ use super::{
         RegisterBody, View,
     },
     assets_wire::{self as wire, ArtifactQuery, Found, FoundArtifact, MediaQuery, Served, queried},
-    view::PageQuery,
+    queries::PageQuery,
 };
 use crate::assets::{
     Assets, Filter, Media, Parent, Presign, RawStorage, ReadMedia, ReadRawStorage, Register, Remove,

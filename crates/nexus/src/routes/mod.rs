@@ -6,19 +6,27 @@ mod assets_wire;
 mod handlers;
 mod kinds;
 mod objects;
+mod queries;
+mod requests;
 mod view;
 
 use identity::http::Routes;
 
 pub use assets_view::{MediaUpload, RawUpload, RegisterBody};
 pub use assets_wire::{Removable, Served};
-pub use kinds::openapi;
 pub use objects::{Changing, Deleted, New};
+pub use requests::EventBatch;
 
-/// Everything this crate serves; the server mounts it, and so can you. The application
-/// needs `Data<Records<M>>` for each kind, and `Data<GateChain>`.
+/// The records that this crate serves; the server mounts them, and so can you. The application
+/// needs `Data<Nexus>` and `Data<GateChain>`.
 pub fn routes(routes: &mut Routes) {
     kinds::mount(routes);
+}
+
+/// Describes what [`routes`] mounts.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    kinds::openapi()
 }
 
 /// The routes of raw storage and media. The application needs `Data<Assets>`, and `Data<GateChain>`.

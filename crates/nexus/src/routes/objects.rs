@@ -6,7 +6,7 @@ use identity::{
     http::{Object, precondition},
 };
 
-use crate::{Id, IdempotencyKey, Model, Records};
+use crate::{Id, IdempotencyKey, Model, Nexus, Record};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -17,18 +17,38 @@ pub struct New {
 
 /// A record that is there.
 pub(crate) struct Target<M> {
-    pub(super) id: Id<M>,
+    pub(super) record: Record<M>,
 }
 
 /// A record that is there, and is to be changed.
 pub struct Changing<M> {
-    pub(super) id: Id<M>,
+    pub(super) record: Record<M>,
     pub(super) precondition: Precondition,
 }
 
 /// A record that may have been deleted.
 pub struct Deleted<M> {
     pub(super) id: Id<M>,
+}
+
+impl<M> Changing<M> {
+    /// Refuses a change by those who do not say which revision they change.
+    pub(super) fn named(&self) -> Result<(), Problem> {
+        if self.precondition != Precondition::Any {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Code::PreconditionRequired,
+            "Say with If-Match which revision you change: its ETag.",
+        ))
+    }
+
+    /// Refuses a change of another revision than the caller knows.
+    pub(super) fn current(&self) -> Result<(), Problem> {
+        let holds = self.precondition.holds(Some(self.record.revision));
+        let stale = || crate::NexusError::Stale.into();
+        holds.then_some(()).ok_or_else(stale)
+    }
 }
 
 impl Object for New {
@@ -51,21 +71,22 @@ impl Object for New {
 impl<M: Model> Object for Target<M> {
     async fn locate(scope: &Scope, req: &HttpRequest) -> Result<Self, Problem> {
         let id = id_in(req)?;
-        let records = req.app_data::<Data<Records<M>>>();
-        let records =
-            records.ok_or_else(|| Problem::unavailable(&format!("{} are not mounted", M::KIND)))?;
-        match records.find(scope, &id).await? {
-            Some(_) => Ok(Self { id }),
-            None => Err(Problem::not_found()),
-        }
+        let nexus = req.app_data::<Data<Nexus>>();
+        let nexus = nexus.ok_or_else(|| Problem::unavailable(&"no records are mounted"))?;
+        let record = nexus.records::<M>().find(scope, &id).await?;
+        let record = record.ok_or_else(Problem::not_found)?;
+        Ok(Self { record })
     }
 }
 
 impl<M: Model> Object for Changing<M> {
     async fn locate(scope: &Scope, req: &HttpRequest) -> Result<Self, Problem> {
-        let Target { id } = Target::<M>::locate(scope, req).await?;
+        let Target { record } = Target::<M>::locate(scope, req).await?;
         let precondition = precondition(req);
-        Ok(Self { id, precondition })
+        Ok(Self {
+            record,
+            precondition,
+        })
     }
 }
 

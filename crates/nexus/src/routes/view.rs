@@ -8,26 +8,11 @@ use identity::{
     Remarks,
     http::{etag, remarked},
 };
-use serde::{Deserialize, Serialize};
-use store::{InvalidPage, Page, PageRequest};
+use serde::Serialize;
+use store::Page;
 use utoipa::ToSchema;
 
-use crate::{Model, Record};
-
-/// The query of a list.
-#[derive(Deserialize)]
-pub(crate) struct PageQuery {
-    after: Option<String>,
-    limit: Option<usize>,
-}
-
-impl TryFrom<&PageQuery> for PageRequest {
-    type Error = InvalidPage;
-
-    fn try_from(query: &PageQuery) -> Result<Self, InvalidPage> {
-        Self::parse(query.after.as_deref(), query.limit)
-    }
-}
+use crate::{Appended, Model, Record};
 
 /// A record: what its kind says, and what is kept about it.
 #[derive(Serialize, ToSchema)]
@@ -67,12 +52,30 @@ pub(crate) struct Listed<M> {
     next: Option<String>,
 }
 
-/// Answers with a page of the list at `path`.
-pub(super) fn listed<M: Model>(path: &str, page: Page<Record<M>>) -> HttpResponse {
+/// Events that were appended.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AppendedView {
+    /// Their ids, in the order in which they were sent.
+    ids: Vec<String>,
+    /// Whether an earlier request with the same `Idempotency-Key` appended them.
+    duplicate: bool,
+}
+
+impl From<Appended> for AppendedView {
+    fn from(appended: Appended) -> Self {
+        Self {
+            ids: appended.ids.iter().map(ToString::to_string).collect(),
+            duplicate: appended.duplicate,
+        }
+    }
+}
+
+/// Answers with a page of the list at `path`; the query of the next page goes on with `rest`.
+pub(super) fn listed<M: Model>(path: &str, rest: &str, page: Page<Record<M>>) -> HttpResponse {
     let next = page.next();
     let mut response = HttpResponse::Ok();
     if let Some(next) = &next {
-        let link = format!("<{path}?after={next}>; rel=\"next\"");
+        let link = format!("<{path}?after={next}{rest}>; rel=\"next\"");
         response.insert_header((header::LINK, link));
     }
     response.json(Listed {

@@ -2,7 +2,7 @@
 
 use identity::{Env, Precondition};
 use serde_json::{Value, json};
-use tenantry_nexus::{Card, Id, Model, NexusError};
+use tenantry_nexus::{Body, Card, Id, NexusError};
 
 use crate::house::{House, card};
 

@@ -8,11 +8,11 @@ use gatechain::{
     Permit, Stopwatch,
 };
 use identity::{Env, Member, Precondition, Recorded, Role, Scope, SystemAuthority};
-use serde_json::json;
-use store::Documents;
+use serde_json::{Value, json};
+use store::{Documents, PageRequest};
 use tenantry_nexus::{
-    Card, Create, Delete, Id, IdempotencyKey, Made, NexusDeps, NexusError, Record, Records,
-    Replace, Restore,
+    Card, Create, Delete, Id, IdempotencyKey, Made, MergePatch, Model, Nexus, NexusDeps,
+    NexusError, Patch, Record, Records, Replace, Restore,
 };
 use testkit::{MemoryDocuments, World};
 
@@ -36,6 +36,7 @@ impl Stopwatch for Still {
 pub(crate) struct House {
     pub(crate) world: World,
     pub(crate) gates: GateChain,
+    pub(crate) nexus: Nexus,
     pub(crate) cards: Records<Card>,
 }
 
@@ -52,14 +53,17 @@ impl House {
             decisions: Arc::new(Forgetful),
             stopwatch: Arc::new(Still),
         });
-        let cards = Records::new(NexusDeps {
+        let nexus = Nexus::new(NexusDeps {
             documents,
             clock: world.clock.clone(),
             entropy: world.entropy.clone(),
+            directory: world.directory.clone(),
         });
+        let cards = nexus.records();
         Self {
             world,
             gates,
+            nexus,
             cards,
         }
     }
@@ -78,32 +82,42 @@ impl House {
         }
     }
 
-    pub(crate) async fn create(
+    pub(crate) async fn create<M: Model>(
         &self,
         scope: &Scope,
-        value: Card,
+        value: M::Body,
         key: Option<&str>,
-    ) -> Result<Made<Card>, NexusError> {
+    ) -> Result<Made<M>, NexusError> {
         let create = Create {
             value,
             key: key.map(|key| IdempotencyKey::parse(key).unwrap()),
             payload: None,
         };
         let permit = self.permit(scope, create).await;
-        self.cards.create(scope, permit).await
+        self.nexus.records().create(scope, permit).await
+    }
+
+    /// Makes a record of what a client would send.
+    pub(crate) async fn make<M: Model>(
+        &self,
+        scope: &Scope,
+        body: Value,
+    ) -> Result<Record<M>, NexusError> {
+        let made = self.create(scope, body_of::<M>(body), None).await;
+        made.map(|made| made.record)
     }
 
     pub(crate) async fn made(&self, scope: &Scope, title: &str) -> Record<Card> {
         self.create(scope, card(title), None).await.unwrap().record
     }
 
-    pub(crate) async fn replace(
+    pub(crate) async fn replace<M: Model>(
         &self,
         scope: &Scope,
-        id: &Id<Card>,
-        value: Card,
+        id: &Id<M>,
+        value: M::Body,
         precondition: Precondition,
-    ) -> Result<Record<Card>, NexusError> {
+    ) -> Result<Record<M>, NexusError> {
         let replace = Replace {
             id: id.clone(),
             value,
@@ -111,27 +125,65 @@ impl House {
             payload: None,
         };
         let permit = self.permit(scope, replace).await;
-        self.cards.replace(scope, permit).await
+        self.nexus.records().replace(scope, permit).await
     }
 
-    pub(crate) async fn delete(
+    /// Replaces what a record says with what a client would send.
+    pub(crate) async fn put<M: Model>(
         &self,
         scope: &Scope,
-        id: &Id<Card>,
+        id: &Id<M>,
+        body: Value,
+    ) -> Result<Record<M>, NexusError> {
+        let body = body_of::<M>(body);
+        self.replace(scope, id, body, Precondition::Any).await
+    }
+
+    pub(crate) async fn patch<M: Model>(
+        &self,
+        scope: &Scope,
+        id: &Id<M>,
+        patch: Value,
         precondition: Precondition,
-    ) -> Result<Record<Card>, NexusError> {
+    ) -> Result<Record<M>, NexusError> {
+        let patch = Patch {
+            id: id.clone(),
+            patch: MergePatch(patch),
+            precondition,
+            payload: None,
+        };
+        let permit = self.permit(scope, patch).await;
+        self.nexus.records().patch(scope, permit).await
+    }
+
+    pub(crate) async fn find<M: Model>(&self, scope: &Scope, id: &Id<M>) -> Option<Record<M>> {
+        self.nexus.records().find(scope, id).await.unwrap()
+    }
+
+    pub(crate) async fn all<M: Model>(&self, scope: &Scope) -> Vec<Record<M>> {
+        let records = self.nexus.records();
+        let page = records.list(scope, &PageRequest::largest()).await;
+        page.unwrap().items
+    }
+
+    pub(crate) async fn delete<M: Model>(
+        &self,
+        scope: &Scope,
+        id: &Id<M>,
+        precondition: Precondition,
+    ) -> Result<Record<M>, NexusError> {
         let id = id.clone();
         let permit = self.permit(scope, Delete { id, precondition }).await;
-        self.cards.delete(scope, permit).await
+        self.nexus.records().delete(scope, permit).await
     }
 
-    pub(crate) async fn restore(
+    pub(crate) async fn restore<M: Model>(
         &self,
         scope: &Scope,
-        id: &Id<Card>,
-    ) -> Result<Record<Card>, NexusError> {
+        id: &Id<M>,
+    ) -> Result<Record<M>, NexusError> {
         let permit = self.permit(scope, Restore { id: id.clone() }).await;
-        self.cards.restore(scope, permit).await
+        self.nexus.records().restore(scope, permit).await
     }
 
     /// Engages a kill switch of the scope's tenant.
@@ -141,6 +193,18 @@ impl House {
         let id = "k".parse().unwrap();
         let any = Precondition::Any;
         self.gates.put(scope, &id, row, &any).await.unwrap();
+    }
+}
+
+pub(crate) fn body_of<M: Model>(body: Value) -> M::Body {
+    serde_json::from_value(body).unwrap()
+}
+
+/// Where a value was refused.
+pub(crate) fn pointer<T: std::fmt::Debug>(refused: Result<T, NexusError>) -> String {
+    match refused {
+        Err(NexusError::Invalid(invalid)) => invalid.pointer,
+        other => panic!("{other:?}"),
     }
 }
 
