@@ -6,9 +6,9 @@ use identity::{Clock, Directory, Entropy, SystemAuthority, Tokens};
 use store::{Documents, Throttle};
 
 use crate::{
-    Accounts, Apps, BackendName, Bootstrap, CheckReport, ControlError, Invalidations,
-    LiveDirectory, Members, Modes, NamedRecords, PasswordCost, Projects, Registry, ResourceKind,
-    SecretRef, Secrets, Sessions, Surfaces, Tenants, password::Passwords, records::Core,
+    Accounts, Apps, Backend, Bootstrap, CheckReport, ControlError, Invalidations, LiveDirectory,
+    Members, Modes, NamedRecords, PasswordCost, Projects, Registry, ResourceKind, SecretRef,
+    Secrets, Sessions, Surfaces, Tenants, password::Passwords, records::Core,
 };
 
 /// What the control plane stands on.
@@ -45,7 +45,7 @@ pub struct ControlConfig {
     /// The kinds of resources that the mounted routes need a backend for.
     pub required_kinds: Vec<ResourceKind>,
     /// The backends that the server was composed with.
-    pub known_backends: Vec<BackendName>,
+    pub known_backends: Vec<Backend>,
 }
 
 /// The control plane.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use identity::Env;
 
-use super::{BackendName, Registry, ResourceKind, Route, RouteId, RoutePlace};
+use super::{Backend, Registry, ResourceKind, Route, RouteId, RoutePlace};
 use crate::ControlError;
 use store::PageRequest;
 
@@ -60,7 +60,7 @@ impl Registry {
     pub async fn check(
         &self,
         required: &[ResourceKind],
-        known: &[BackendName],
+        known: &[Backend],
     ) -> Result<CheckReport, ControlError> {
         let mut report = CheckReport::default();
         let mut covered = BTreeSet::new();
@@ -81,12 +81,15 @@ impl Registry {
         Ok(report)
     }
 
-    async fn check_row(&self, route: &Route, known: &[BackendName], report: &mut CheckReport) {
+    async fn check_row(&self, route: &Route, known: &[Backend], report: &mut CheckReport) {
         let row = &route.row;
         let target = &row.target;
-        if !known.contains(&target.backend) {
-            let why = format!("the backend {} is not built in", target.backend);
-            report.add(&row.kind, &row.place, why);
+        let faults = match known.iter().find(|backend| backend.is(&target.backend)) {
+            Some(backend) => backend.faults(&row.kind, target),
+            None => vec![format!("the backend {} is not built in", target.backend)],
+        };
+        for fault in faults {
+            report.add(&row.kind, &row.place, fault);
         }
         for (name, reference) in &target.secrets {
             if let Err(error) = self.secrets.fetch(reference).await {

@@ -4,6 +4,7 @@
 //! what it is for, so the most exact row is found with four lookups at most
 //! however many rows there are. No row is a clear failure, never a guess.
 
+mod backend;
 mod check;
 mod row;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use identity::{Env, Precondition, Scope, TenantId};
 use store::{Batch, DocKey, Page, PageRequest, Versioned};
 
+pub use backend::Backend;
 pub use check::{CheckReport, RegistryProblem};
 pub use row::{BackendName, ResourceKind, Route, RouteId, RoutePlace, RouteRow, RouteTarget};
 

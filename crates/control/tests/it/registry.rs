@@ -197,6 +197,30 @@ async fn a_check_names_every_fault_and_no_value() {
 }
 
 #[tokio::test]
+async fn a_backend_finds_the_faults_of_its_own_rows() {
+    let world = World::new().await;
+    let registry = world.control.routes();
+    for (kind, backend) in [("documents", "memory"), ("events", "nowhere")] {
+        let mut faulty = row(kind, place(None, None), backend);
+        faulty
+            .target
+            .config
+            .insert("fault".into(), "no bucket".into());
+        registry.put_if_absent(&faulty).await.unwrap();
+    }
+    let mut problems = world.control.check_routes().await.unwrap().problems;
+    problems.sort_by_key(|fault| fault.kind.to_string());
+    let problems: Vec<_> = problems.into_iter().map(|fault| fault.problem).collect();
+    assert_eq!(
+        problems,
+        [
+            r#"documents has "no bucket""#,
+            "the backend nowhere is not built in"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_complete_registry_is_in_order() {
     let world = World::new().await;
     let registry = world.control.routes();

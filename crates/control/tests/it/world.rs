@@ -7,8 +7,8 @@ use identity::{
     RingKey, Role, Scope, Selector, SystemAuthority, Tokens,
 };
 use tenantry_control::{
-    Control, ControlConfig, ControlDeps, ControlError, Invitee, MemberRef, Password, PasswordCost,
-    Secrets, SignedUp, SignupRequest,
+    Backend, Control, ControlConfig, ControlDeps, ControlError, Invitee, MemberRef, Password,
+    PasswordCost, Secrets, SignedUp, SignupRequest,
 };
 use testkit::{
     AUDIENCE, FakeClock, Faulty, ISSUER, MemoryDocuments, MemoryRecorder, MemoryThrottle, SECRET,
@@ -110,7 +110,13 @@ impl World {
                 passes: 1,
             },
             required_kinds: vec!["documents".parse().unwrap(), "events".parse().unwrap()],
-            known_backends: vec!["memory".parse().unwrap()],
+            known_backends: vec![Backend::new("memory".parse().unwrap(), |kind, target| {
+                let fault = target
+                    .config
+                    .get("fault")
+                    .map(|what| format!("{kind} has {what}"));
+                fault.into_iter().collect()
+            })],
         };
         configure(&mut config);
         let control = Control::new(ControlDeps {
