@@ -3,6 +3,10 @@
 //! **Invariant:** what serves a resource is a row of the routing registry. A
 //! missing row, backend or secret stops the start, and all of them are named.
 
+mod blobs;
+mod embedded;
+mod s3;
+
 use std::{
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
@@ -11,8 +15,8 @@ use std::{
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context;
 use audit::service::{Audit, AuditDeps, AuditRecorder};
-use control::{Backend, Control, ControlConfig, ControlDeps, PasswordCost, SecretRef, Secrets};
-use engine_embedded::{Embedded, Health};
+use control::{Control, ControlConfig, ControlDeps, PasswordCost, SecretRef, Secrets};
+use engine_embedded::Embedded;
 use flags::{Flags, FlagsDeps};
 use gatechain::{AuditedDecisions, GateChain, GateDeps};
 use identity::{
@@ -35,11 +39,14 @@ use crate::{
     routes::mounted,
     startup::Missing,
     telemetry,
-    web::{ApiDescription, Probe, Readiness},
+    web::{ApiDescription, Readiness},
 };
 
-/// The one backend of this server so far.
-const EMBEDDED: &str = "embedded";
+pub use embedded::backup;
+
+use blobs::Objects;
+use embedded::EMBEDDED;
+
 /// A server that is ready to listen.
 pub struct Composed {
     /// Makes ids and secrets.
@@ -68,6 +75,7 @@ pub struct Composed {
     description: Data<ApiDescription>,
     routes: Mounted,
     engine: Embedded,
+    objects: Arc<Objects>,
 }
 
 /// The parts that exist before the routing registry is asked.
@@ -136,7 +144,7 @@ impl Foundation {
                 bootstrap_key: self.bootstrap_key.clone(),
                 password_cost: PasswordCost::OWASP,
                 required_kinds: needs::kinds()?,
-                known_backends: vec![Backend::new(EMBEDDED.parse()?, |_, _| Vec::new())],
+                known_backends: vec![embedded::backend()?, s3::backend(config)?],
             },
         })?)
     }
@@ -238,30 +246,26 @@ impl Foundation {
 ///
 /// # Errors
 /// [`StartupError`](crate::StartupError) with everything that is missing.
-async fn checked(config: &Config, seed: bool) -> anyhow::Result<(Foundation, Control)> {
+async fn checked(
+    config: &Config,
+    seed: bool,
+) -> anyhow::Result<(Foundation, Arc<Control>, Arc<Objects>)> {
     let mut missing = Missing::default();
     let Some(foundation) = Foundation::lay(config, &mut missing)? else {
         missing.finish()?;
         anyhow::bail!("the store was not opened");
     };
-    let control = foundation.control(config)?;
+    let control = Arc::new(foundation.control(config)?);
     if seed {
-        needs::seed(&control, EMBEDDED).await?;
+        let objects = config.s3_endpoint.as_ref().map(s3::seeded).transpose()?;
+        needs::seed(&control, EMBEDDED, objects.as_ref()).await?;
     }
-    for found in control.check_routes().await?.problems {
-        let (kind, tenant, env) = (
-            &found.kind,
-            found.place.tenant_text(),
-            found.place.env_text(),
-        );
-        missing.note(format!(
-            "the route of {kind} for {tenant}/{env}: {}",
-            found.problem
-        ));
-    }
+    needs::check(&control, &mut missing).await?;
+    let (secrets, clock) = (&foundation.secrets, &foundation.clock);
+    let objects = Objects::lay(config, &control, secrets, clock, &mut missing).await?;
     missing.finish()?;
     control.seed().await?;
-    Ok((foundation, control))
+    Ok((foundation, control, objects))
 }
 
 /// Checks a configuration and changes nothing that serving would not.
@@ -278,7 +282,7 @@ impl Composed {
     /// # Errors
     /// [`StartupError`](crate::StartupError) with everything that is missing.
     pub async fn new(config: &Config, seed: bool) -> anyhow::Result<Self> {
-        let (mut foundation, control) = checked(config, seed).await?;
+        let (mut foundation, control, objects) = checked(config, seed).await?;
         let train_prefs = Arc::new(foundation.train_prefs(&control));
         let audit = foundation.audit(Arc::clone(&train_prefs)).await?;
         let flags = Arc::new(foundation.flags());
@@ -296,7 +300,12 @@ impl Composed {
         let realtime = foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
         let flag_tail = FlagTail::new(Arc::clone(&flags), &realtime, &*foundation.entropy);
         let draining = Arc::new(AtomicBool::new(false));
-        let probes = vec![probe(&foundation.engine), audit_log::probe(&audit)];
+        let (s3, watching) = objects.watch();
+        let probes = vec![
+            embedded::probe(&foundation.engine),
+            audit_log::probe(&audit),
+            s3,
+        ];
         let Foundation {
             engine,
             clock,
@@ -309,7 +318,8 @@ impl Composed {
             entropy,
             tokens,
             engine,
-            control: Arc::new(control),
+            objects,
+            control,
             prometheus: telemetry::start_metrics()?,
             readiness: Data::new(Readiness {
                 probes,
@@ -326,6 +336,7 @@ impl Composed {
             tending: vec![
                 tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
                 tokio::spawn(gates.clone().tend()).abort_handle(),
+                watching,
             ],
             gates: Data::new(gates),
             audit: Data::from(audit),
@@ -365,27 +376,7 @@ impl Composed {
         self.tending.iter().for_each(AbortHandle::abort);
         self.gates.close().await;
         self.audit.turn().await;
+        self.objects.close().await;
         self.engine.close().await;
     }
-}
-
-fn probe(engine: &Embedded) -> Probe {
-    let engine = engine.clone();
-    let check = move || match engine.health() {
-        Health::Writable => Ok(()),
-        Health::ReadOnly(why) => Err(why),
-    };
-    Probe {
-        name: EMBEDDED,
-        check: Arc::new(check),
-        vital: true,
-    }
-}
-
-/// Writes a consistent copy of the store in `folder` to `file`.
-///
-/// # Errors
-/// When there is no store, or the file exists or cannot be written.
-pub fn backup(folder: &std::path::Path, file: &std::path::Path) -> anyhow::Result<()> {
-    Ok(engine_embedded::backup(folder, file)?)
 }

@@ -16,7 +16,7 @@ use base64::{
 use identity::{Entropy, KeyState};
 use zeroize::Zeroizing;
 
-use crate::config::{AuditConfig, AuthConfig, Config, KeyConfig};
+use crate::config::{AuditConfig, AuthConfig, Config, KeyConfig, S3EndpointConfig};
 
 /// Bytes of chance in a generated secret.
 const SECRET_BYTES: usize = 32;
@@ -99,7 +99,14 @@ impl Folder {
         };
         let auth = AuthConfig::fresh(issuer, bootstrap_key, key);
         let audit = self.audit(issuer, entropy)?;
-        Ok(Config::fresh(self.path.clone(), auth, audit))
+        let s3_endpoint = S3EndpointConfig::fresh(
+            reference(&self.secret("s3-access-key-id", entropy)?),
+            reference(&self.secret("s3-secret-access-key", entropy)?),
+        );
+        Ok(Config {
+            s3_endpoint: Some(s3_endpoint),
+            ..Config::fresh(self.path.clone(), auth, audit)
+        })
     }
 
     /// The audit log of this folder: its keys are made once, and its name with them.

@@ -50,7 +50,9 @@ struct Reserved {
     why: &'static str,
 }
 
-const RESERVED: [Reserved; 2] = [
+const ENGINES: &str = "engines are named only where the server is composed";
+
+const RESERVED: [Reserved; 3] = [
     Reserved {
         name: "SystemAuthority::assume",
         allowed: |source| source.is_composition_root() || source.is_in_crate("testkit"),
@@ -59,7 +61,12 @@ const RESERVED: [Reserved; 2] = [
     Reserved {
         name: "engine_embedded",
         allowed: Source::is_composition_root,
-        why: "engines are named only where the server is composed",
+        why: ENGINES,
+    },
+    Reserved {
+        name: "engine_s3",
+        allowed: Source::is_composition_root,
+        why: ENGINES,
     },
 ];
 

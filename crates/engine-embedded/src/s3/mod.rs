@@ -24,7 +24,7 @@ use s3s::{
     config::{S3Config, StaticConfigProvider},
     service::{S3Service, S3ServiceBuilder},
 };
-use tokio::{net::TcpListener, task::AbortHandle};
+use tokio::{net::TcpListener, task::JoinHandle};
 use zeroize::Zeroizing;
 
 use crate::OpenError;
@@ -61,7 +61,7 @@ pub struct S3EndpointSettings {
 #[derive(Debug)]
 pub struct S3Endpoint {
     address: SocketAddr,
-    accepting: AbortHandle,
+    accepting: JoinHandle<()>,
 }
 
 impl S3Endpoint {
@@ -86,7 +86,7 @@ impl S3Endpoint {
         let address = listener.local_addr().map_err(failed)?;
         remember(&settings.folder, address).map_err(failed)?;
         let service = service(objects, &settings);
-        let accepting = tokio::spawn(serve::accept(listener, service)).abort_handle();
+        let accepting = tokio::spawn(serve::accept(listener, service));
         Ok(Self { address, accepting })
     }
 
@@ -94,6 +94,13 @@ impl S3Endpoint {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Stops listening and cuts all connections; when it returns, the port is free.
+    pub async fn close(&mut self) {
+        self.accepting.abort();
+        // An aborted task ends with an error, which is what was wanted.
+        let _ = (&mut self.accepting).await;
     }
 }
 

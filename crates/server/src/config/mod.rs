@@ -7,6 +7,7 @@
 mod audit;
 mod auth;
 mod http;
+mod s3_endpoint;
 
 use std::{
     net::SocketAddr,
@@ -21,6 +22,7 @@ use store::Quota;
 pub use audit::{AuditConfig, PredecessorConfig};
 pub use auth::{AuthConfig, KeyConfig, OidcConfig};
 pub use http::HttpConfig;
+pub use s3_endpoint::S3EndpointConfig;
 
 /// Everything that `tenantry serve --config FILE` reads.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -39,6 +41,9 @@ pub struct Config {
     /// The audit log; a server does not start without one.
     #[serde(default)]
     pub audit: Option<AuditConfig>,
+    /// An S3 endpoint for development.
+    #[serde(default)]
+    pub s3_endpoint: Option<S3EndpointConfig>,
     /// Limits and timeouts of the server.
     #[serde(default)]
     pub http: HttpConfig,
@@ -159,6 +164,7 @@ impl Config {
             public_url: None,
             auth,
             audit: Some(audit),
+            s3_endpoint: None,
             http: HttpConfig::default(),
             realtime: RealtimeConfig::default(),
             log: LogConfig::default(),
