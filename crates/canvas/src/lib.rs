@@ -1,3 +1,33 @@
 //! A canvas that several people and agents edit at once.
+//!
+//! Start at [`CanvasService::submit`]: a batch of commands is carried out on the state of a canvas,
+//! once, and becomes a [`Commit`]; or the answer says why not, and holds all that the client needs
+//! to be where the canvas is ([`Recovery`]). What commands do is in [`model`], which is pure. Who owns a
+//! canvas is known to `realtime`, whose rail tells of every commit.
+//!
+//! **Invariant:** a commit is durable before anyone hears of it, and every durable commit is told, in
+//! order, once.
+//!
+//! **Invariant:** a batch is carried out at most once, however often and wherever it is sent.
+//!
+//! **Invariant:** the state of a revision is made from the commits up to it and nothing else.
 
+mod actions;
+mod batch;
+mod commit;
+mod error;
 pub mod model;
+mod service;
+mod stored;
+
+pub use actions::{
+    CreateCanvas, ReadCanvas, ReadCanvasAudit, RestoreCanvas, SendCommands, UndoBatch,
+};
+pub use batch::{CommandBatch, Identity, Sent};
+pub use commit::{Actor, Commit, Mode};
+pub use error::{CanvasError, Elsewhere, Elsewise};
+pub use service::{
+    Applied, CanvasConfig, CanvasDeps, CanvasService, CommitPage, Recovery, Restore, Snapshot,
+    Undoing, View, Way,
+};
+pub use stored::{RECEIPT_LIFE, Version};

@@ -3,7 +3,7 @@
 //! **Invariant:** what somebody has changed since is left alone. A part is taken back only where
 //! the canvas is still as the commit left it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Change, CommandId, Effective, Node, NodeId, Place, PropName, State,
@@ -22,7 +22,7 @@ pub struct Undo {
 }
 
 /// A part of a commit that is not taken back, because it is not any more as the commit left it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// The command.
     pub cmd_id: CommandId,

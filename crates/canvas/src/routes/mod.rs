@@ -1,0 +1,1 @@
+//! Everything this crate serves.

@@ -1,0 +1,161 @@
+//! Canvases in memory: where each is, and whose turn it is to change it.
+//!
+//! **Invariant:** in a process one task at a time changes a canvas; others read what it has last set.
+//! The store's head decides between processes.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use store::{Cursor, StreamKey, Version};
+use tokio::sync::Mutex as Turns;
+
+use crate::{
+    model::State,
+    stored::{Head, StoredCommit},
+};
+
+/// Canvases in memory, at most, beside those in use.
+const CANVASES_MAX: usize = 1024;
+/// Bytes of their states, about.
+const BYTES_MAX: usize = 512 * 1024 * 1024;
+/// What a canvas costs beside the canonical form of its nodes, about, in bytes.
+const OVERHEAD_BYTES: usize = 16 * 1024;
+/// A node in memory is about so many times as large as its canonical form.
+const IN_MEMORY: usize = 3;
+/// The shelf is tidied once in so many uses.
+const TIDY_EVERY: u64 = 64;
+/// Commits that are kept in memory, with about as many bytes.
+const RECENT_MAX: usize = 256;
+const RECENT_BYTES_MAX: u64 = 512 * 1024;
+
+/// Where a canvas is.
+#[derive(Debug, Clone)]
+pub(super) struct Current {
+    pub(super) head: Head,
+    /// Of the head's document; `None` while there is none.
+    pub(super) version: Option<Version>,
+    pub(super) state: State,
+    /// The last commits, up to the head.
+    pub(super) recent: VecDeque<Arc<StoredCommit>>,
+    /// The last revision that was told on the rail.
+    pub(super) published: u64,
+    /// Where that is; `None` before the first.
+    pub(super) cursor: Option<Cursor>,
+    /// The floor that the store knows; below it things may go.
+    pub(super) stored_floor: u64,
+}
+
+impl Current {
+    /// A canvas at `head`, whose document has this version.
+    pub(super) fn new(head: Head, version: Option<Version>, state: State) -> Self {
+        Self {
+            published: head.published,
+            stored_floor: head.floor,
+            head,
+            version,
+            state,
+            recent: VecDeque::new(),
+            cursor: None,
+        }
+    }
+
+    /// Takes note of a commit.
+    pub(super) fn remember(&mut self, commit: Arc<StoredCommit>) {
+        let bytes = commit.log_bytes;
+        self.recent.push_back(commit);
+        let old = |first: &Arc<StoredCommit>| first.log_bytes + RECENT_BYTES_MAX < bytes;
+        while self.recent.len() > RECENT_MAX || self.recent.front().is_some_and(old) {
+            self.recent.pop_front();
+        }
+    }
+
+    /// The commits after `rev`, if all of them are in memory.
+    pub(super) fn recent_after(&self, rev: u64) -> Option<Vec<Arc<StoredCommit>>> {
+        let missing = usize::try_from(self.head.rev.checked_sub(rev)?).ok()?;
+        let skipped = self.recent.len().checked_sub(missing)?;
+        Some(self.recent.iter().skip(skipped).cloned().collect())
+    }
+
+    /// Commits that were not told yet.
+    pub(super) fn untold(&self) -> u64 {
+        self.head.rev.saturating_sub(self.published)
+    }
+}
+
+/// One canvas in memory.
+#[derive(Debug, Default)]
+pub(super) struct Hot {
+    /// Held by who changes the canvas.
+    pub(super) turn: Turns<()>,
+    current: Mutex<Option<Arc<Current>>>,
+    used: AtomicU64,
+}
+
+impl Hot {
+    pub(super) fn current(&self) -> Option<Arc<Current>> {
+        self.current.lock().clone()
+    }
+
+    pub(super) fn set(&self, current: &Arc<Current>) {
+        *self.current.lock() = Some(Arc::clone(current));
+    }
+
+    /// What is in memory may not be what is stored.
+    pub(super) fn forget(&self) {
+        *self.current.lock() = None;
+    }
+
+    fn bytes(&self) -> usize {
+        let current = self.current.lock();
+        let state = current.as_ref().map_or(0, |current| current.state.bytes());
+        state * IN_MEMORY + OVERHEAD_BYTES
+    }
+}
+
+/// All canvases in memory.
+#[derive(Default)]
+pub(super) struct Shelf {
+    canvases: Mutex<HashMap<StreamKey, Arc<Hot>>>,
+    uses: AtomicU64,
+}
+
+impl Shelf {
+    pub(super) fn get(&self, key: &StreamKey) -> Arc<Hot> {
+        let used = self.uses.fetch_add(1, Ordering::Relaxed);
+        let mut canvases = self.canvases.lock();
+        if used.is_multiple_of(TIDY_EVERY) {
+            tidy(&mut canvases);
+        }
+        let hot = canvases.entry(key.clone()).or_default();
+        hot.used.store(used, Ordering::Relaxed);
+        Arc::clone(hot)
+    }
+}
+
+/// Drops those that were not used for the longest time, and are not in use, until all is within
+/// three quarters of what it may be.
+fn tidy(canvases: &mut HashMap<StreamKey, Arc<Hot>>) {
+    let mut bytes: usize = canvases.values().map(|hot| hot.bytes()).sum();
+    if canvases.len() <= CANVASES_MAX && bytes <= BYTES_MAX {
+        return;
+    }
+    let mut idle: Vec<(u64, StreamKey, usize)> = canvases
+        .iter()
+        .filter(|(_, hot)| Arc::strong_count(hot) == 1)
+        .map(|(key, hot)| (hot.used.load(Ordering::Relaxed), key.clone(), hot.bytes()))
+        .collect();
+    idle.sort_unstable();
+    for (_, key, weight) in idle {
+        if canvases.len() <= CANVASES_MAX / 4 * 3 && bytes <= BYTES_MAX / 4 * 3 {
+            break;
+        }
+        canvases.remove(&key);
+        bytes -= weight;
+    }
+}

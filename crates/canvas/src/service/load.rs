@@ -1,0 +1,102 @@
+//! Bringing a canvas into memory, and up to what other nodes did.
+
+use std::sync::Arc;
+
+use realtime::CanvasKey;
+use store::Document;
+
+use super::{
+    CanvasService,
+    history::replay,
+    hot::{Current, Hot},
+};
+use crate::{
+    CanvasError,
+    stored::{Head, head_key, read},
+};
+
+impl CanvasService {
+    /// Where the canvas is, for who only reads.
+    pub(super) async fn look(&self, key: &CanvasKey) -> Result<Arc<Current>, CanvasError> {
+        let hot = self.hot(key);
+        let found = self.documents.get(&head_key(key)).await?;
+        if let Some(current) = hot.current()
+            && current.version == found.as_ref().map(|found| found.version)
+            && current.untold() == 0
+        {
+            return Ok(current);
+        }
+        let _turn = hot.turn.lock().await;
+        self.fresh(key, &hot).await
+    }
+
+    /// Where the canvas is, for who has the turn. What was durable and not told is told.
+    pub(super) async fn fresh(
+        &self,
+        key: &CanvasKey,
+        hot: &Hot,
+    ) -> Result<Arc<Current>, CanvasError> {
+        let found = self.documents.get(&head_key(key)).await?;
+        let known = hot.current();
+        let current = match (known, found) {
+            (Some(known), found) if known.version == found.as_ref().map(|f| f.version) => known,
+            (_, None) => {
+                let empty = crate::model::State::default();
+                Arc::new(Current::new(Head::new(), None, empty))
+            }
+            (known, Some(found)) => Arc::new(self.load(key, known.as_deref(), &found).await?),
+        };
+        hot.set(&current);
+        if current.untold() == 0 {
+            return Ok(current);
+        }
+        let mut told = (*current).clone();
+        self.tell_pending(key, &mut told).await;
+        let told = Arc::new(told);
+        hot.set(&told);
+        Ok(told)
+    }
+
+    /// Reads what the head says: from what is known on, or from a snapshot.
+    async fn load(
+        &self,
+        key: &CanvasKey,
+        known: Option<&Current>,
+        found: &Document,
+    ) -> Result<Current, CanvasError> {
+        let head: Head = read(found)?;
+        let reaches = |known: &&Current| {
+            known.head.rev <= head.rev
+                && known.head.rev >= head.epoch_rev
+                && known.head.rev + 1 >= head.floor
+        };
+        let mut current = match known.filter(reaches) {
+            Some(known) => known.clone(),
+            None => {
+                let (state, rev) = self.snapshot_before(key, head.rev).await?;
+                let mut current = Current::new(head.clone(), None, state);
+                current.head.rev = rev;
+                current
+            }
+        };
+        let commits = self
+            .commits_between(key, current.head.rev, head.rev, usize::MAX)
+            .await?;
+        for stored in commits {
+            if stored.commit.rev != current.head.rev + 1 {
+                break;
+            }
+            replay(&mut current.state, &stored)?;
+            current.head.rev = stored.commit.rev;
+            current.remember(stored);
+        }
+        if current.head.rev != head.rev || current.state.hash() != head.state_hash {
+            return Err(CanvasError::damaged("the commits do not lead to the head"));
+        }
+        current.version = Some(found.version);
+        current.stored_floor = head.floor;
+        current.published = current.published.max(head.published);
+        current.head = head;
+        Ok(current)
+    }
+}

@@ -1,0 +1,126 @@
+//! The service: what the routes, and embedders, call.
+
+mod commit;
+mod compact;
+mod decide;
+mod history;
+mod hot;
+mod load;
+mod publish;
+mod read;
+mod recover;
+mod revert;
+mod snapshot;
+mod submit;
+
+use std::sync::Arc;
+
+use identity::Clock;
+use realtime::{CanvasKey, Realtime};
+use store::{Documents, EventLog};
+
+pub use read::{CommitPage, View};
+pub use recover::{Recovery, Snapshot, Way};
+pub use revert::{Restore, Undoing};
+
+use crate::model::{Digest, Effective, Skipped};
+use hot::Shelf;
+
+/// How often a change is tried again because another node was faster.
+const TRIES_MAX: usize = 8;
+
+/// What the service stands on.
+pub struct CanvasDeps {
+    /// Keeps commits.
+    pub documents: Arc<dyn Documents>,
+    /// Keeps what was told; the one that `realtime` tells.
+    pub log: Arc<dyn EventLog>,
+    /// Knows who owns a canvas, and tells of commits.
+    pub realtime: Arc<Realtime>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Settings.
+    pub config: CanvasConfig,
+}
+
+/// Settings of the service.
+#[derive(Debug, Clone)]
+pub struct CanvasConfig {
+    /// Commits that a canvas keeps, about; older ones go, with their versions.
+    pub commits_kept: u64,
+    /// Commits between two snapshots, at most.
+    pub snapshot_commits: u64,
+    /// Bytes of commits between two snapshots, about.
+    pub snapshot_bytes: u64,
+}
+
+impl Default for CanvasConfig {
+    fn default() -> Self {
+        Self {
+            commits_kept: 100_000,
+            snapshot_commits: 200,
+            snapshot_bytes: 256 * 1024,
+        }
+    }
+}
+
+/// Canvases, and all that is done to them.
+pub struct CanvasService {
+    documents: Arc<dyn Documents>,
+    log: Arc<dyn EventLog>,
+    realtime: Arc<Realtime>,
+    clock: Arc<dyn Clock>,
+    config: CanvasConfig,
+    shelf: Shelf,
+}
+
+/// A change that was made, now or when it was sent before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The revision that it made.
+    pub rev: u64,
+    /// The epoch of that.
+    pub epoch: u64,
+    /// The hash of the state of that.
+    pub state_hash: Digest,
+    /// What was done; empty when the commit is so old that it is not kept any more.
+    pub effective: Vec<Effective>,
+    /// The commits that its client had not seen.
+    pub rebased_over: Vec<u64>,
+    /// What an undo left alone.
+    pub skipped: Vec<Skipped>,
+    /// Whether it was sent before.
+    pub duplicate: bool,
+}
+
+impl CanvasService {
+    /// A service over `deps`.
+    #[must_use]
+    pub fn new(deps: CanvasDeps) -> Self {
+        let CanvasDeps {
+            documents,
+            log,
+            realtime,
+            clock,
+            config,
+        } = deps;
+        Self {
+            documents,
+            log,
+            realtime,
+            clock,
+            config,
+            shelf: Shelf::default(),
+        }
+    }
+
+    /// The registry of canvases.
+    #[must_use]
+    pub fn registry(&self) -> &realtime::Canvases {
+        self.realtime.canvases()
+    }
+
+    fn hot(&self, key: &CanvasKey) -> Arc<hot::Hot> {
+        self.shelf.get(key.stream())
+    }
+}

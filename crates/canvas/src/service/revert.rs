@@ -1,0 +1,144 @@
+//! Going back: undoing a batch, and restoring a revision.
+
+use identity::Scope;
+use realtime::CanvasKey;
+
+use super::{Applied, CanvasService, TRIES_MAX, commit::Draft, submit::heard};
+use crate::{
+    CanvasError, Identity,
+    model::{BatchId, Digest},
+};
+
+/// A batch to take back.
+#[derive(Debug, Clone)]
+pub struct Undoing {
+    /// What names this request.
+    pub identity: Identity,
+    /// The batch to take back: one of the same user and client.
+    pub batch_id: BatchId,
+}
+
+/// A revision to go back to.
+#[derive(Debug, Clone)]
+pub struct Restore {
+    /// What names this request.
+    pub identity: Identity,
+    /// The revision.
+    pub rev: u64,
+}
+
+impl Undoing {
+    fn fingerprint(&self) -> Digest {
+        Digest::of_parts(&[b"undo", self.batch_id.as_str().as_bytes()])
+    }
+}
+
+impl Restore {
+    fn fingerprint(&self) -> Digest {
+        Digest::of_parts(&[b"restore", &self.rev.to_be_bytes()])
+    }
+}
+
+impl CanvasService {
+    /// Takes a batch back: with commands on the state as it is now, and only where it is still as
+    /// the batch left it. What others have changed since is left alone, and named.
+    ///
+    /// # Errors
+    /// [`CanvasError::NotFound`] when there is no such batch (any more), [`CanvasError::UndoConflict`]
+    /// when nothing is as it left it, and as for [`CanvasService::submit`].
+    pub async fn undo(
+        &self,
+        scope: &Scope,
+        key: &CanvasKey,
+        undoing: &Undoing,
+    ) -> Result<Applied, CanvasError> {
+        let hot = self.hot(key);
+        let _turn = hot.turn.lock().await;
+        for _ in 0..TRIES_MAX {
+            let current = self.fresh(key, &hot).await?;
+            let fingerprint = undoing.fingerprint();
+            let before = self
+                .done_before(scope, key, &undoing.identity, &fingerprint)
+                .await?;
+            if let Some(done) = before {
+                return Ok(done);
+            }
+            heard(&current)?;
+            let target = Identity {
+                client_id: undoing.identity.client_id.clone(),
+                batch_id: undoing.batch_id.clone(),
+            };
+            let receipt = self.receipt(scope, key, &target).await?;
+            let rev = receipt.ok_or(CanvasError::NotFound)?.rev;
+            let commit = self.commit_at(key, rev).await?;
+            let commit = commit.ok_or(CanvasError::NotFound)?.commit;
+            let was = self.state_at(key, rev.saturating_sub(1)).await?;
+            let mut state = current.state.clone();
+            let undo = state.undo(&was, &commit.commands);
+            if undo.effective.is_empty() {
+                return Err(CanvasError::UndoConflict(undo.skipped));
+            }
+            let draft = Draft {
+                identity: &undoing.identity,
+                fingerprint,
+                state,
+                effective: undo.effective,
+                base_rev: current.head.rev,
+                mode: None,
+                rebased_over: Vec::new(),
+                undoes: Some(rev),
+                restores: None,
+                skipped: undo.skipped,
+            };
+            if let Some(applied) = self.commit(scope, key, &hot, &current, draft).await? {
+                return Ok(applied);
+            }
+        }
+        Err(CanvasError::Contended)
+    }
+
+    /// Makes the state of an earlier revision the state of the canvas. That begins an epoch: what
+    /// clients have made for the one before is refused.
+    ///
+    /// # Errors
+    /// [`CanvasError::NotFound`] when the revision is not kept, and as for [`CanvasService::submit`].
+    pub async fn restore(
+        &self,
+        scope: &Scope,
+        key: &CanvasKey,
+        restore: &Restore,
+    ) -> Result<Applied, CanvasError> {
+        let hot = self.hot(key);
+        let _turn = hot.turn.lock().await;
+        for _ in 0..TRIES_MAX {
+            let current = self.fresh(key, &hot).await?;
+            let fingerprint = restore.fingerprint();
+            let before = self
+                .done_before(scope, key, &restore.identity, &fingerprint)
+                .await?;
+            if let Some(done) = before {
+                return Ok(done);
+            }
+            heard(&current)?;
+            if restore.rev > current.head.rev {
+                return Err(CanvasError::NotFound);
+            }
+            let draft = Draft {
+                identity: &restore.identity,
+                fingerprint,
+                state: self.state_at(key, restore.rev).await?,
+                effective: Vec::new(),
+                base_rev: current.head.rev,
+                mode: None,
+                rebased_over: Vec::new(),
+                undoes: None,
+                restores: Some(restore.rev),
+                skipped: Vec::new(),
+            };
+            if let Some(applied) = self.commit(scope, key, &hot, &current, draft).await? {
+                return Ok(applied);
+            }
+        }
+        Err(CanvasError::Contended)
+    }
+}

@@ -1,0 +1,97 @@
+//! Batches of commands.
+
+use identity::Scope;
+use realtime::CanvasKey;
+use store::StoreError;
+
+use super::{
+    Applied, CanvasService, TRIES_MAX,
+    commit::Draft,
+    decide::{Away, Next},
+    hot::Current,
+};
+use crate::{CanvasError, CommandBatch, Elsewhere};
+
+/// Commits that may wait to be told while the rail cannot be reached; then changes wait too.
+const UNTOLD_MAX: u64 = 200;
+
+impl CanvasService {
+    /// Carries a batch out, once; durable and, if the rail can be reached, told when this returns.
+    ///
+    /// A batch that was sent before has the answer of then, wherever the canvas is now.
+    ///
+    /// # Errors
+    /// [`CanvasError::Elsewhere`] with the way to the head, [`CanvasError::CommandInvalid`],
+    /// [`CanvasError::IdempotencyConflict`], [`CanvasError::Contended`], [`CanvasError::Store`].
+    pub async fn submit(
+        &self,
+        scope: &Scope,
+        key: &CanvasKey,
+        batch: &CommandBatch,
+    ) -> Result<Applied, CanvasError> {
+        let hot = self.hot(key);
+        let turn = hot.turn.lock().await;
+        for _ in 0..TRIES_MAX {
+            let current = self.fresh(key, &hot).await?;
+            let before = self
+                .done_before(scope, key, &batch.identity, &batch.fingerprint)
+                .await?;
+            if let Some(done) = before {
+                return Ok(done);
+            }
+            heard(&current)?;
+            let Next {
+                state,
+                effective,
+                rebased_over,
+            } = match self.decide(key, &current, batch).await? {
+                Ok(next) => next,
+                Err(away) => {
+                    // The way to the head is looked up while others go on.
+                    drop(turn);
+                    return Err(self.elsewhere(key, &current, batch.base_rev, away).await?);
+                }
+            };
+            let draft = Draft {
+                identity: &batch.identity,
+                fingerprint: batch.fingerprint,
+                state,
+                effective,
+                base_rev: batch.base_rev,
+                mode: Some(batch.mode),
+                rebased_over,
+                undoes: None,
+                restores: None,
+                skipped: Vec::new(),
+            };
+            if let Some(applied) = self.commit(scope, key, &hot, &current, draft).await? {
+                return Ok(applied);
+            }
+        }
+        Err(CanvasError::Contended)
+    }
+
+    async fn elsewhere(
+        &self,
+        key: &CanvasKey,
+        current: &Current,
+        base: u64,
+        away: Away,
+    ) -> Result<CanvasError, CanvasError> {
+        let recovery = self.recover(key, current, base).await?;
+        Ok(CanvasError::Elsewhere(Box::new(Elsewhere {
+            kind: away.kind,
+            conflicts: away.conflicts,
+            recovery,
+        })))
+    }
+}
+
+/// Refuses changes while too many commits wait to be told.
+pub(super) fn heard(current: &Current) -> Result<(), CanvasError> {
+    if current.untold() <= UNTOLD_MAX {
+        return Ok(());
+    }
+    let why = format!("{} commits wait to be told", current.untold());
+    Err(StoreError::Unavailable(why).into())
+}
