@@ -17,6 +17,9 @@ impl MergePatch {
     /// # Errors
     /// Where the result is not acceptable.
     pub(crate) fn applied_to<M: Model>(&self, record: &M) -> Result<M::Body, Invalid> {
+        if !self.0.is_object() {
+            return Err(Invalid::new("", "must be an object"));
+        }
         let before = serde_json::to_value(record.body());
         let before = before.map_err(|error| Invalid::new("", error.to_string()))?;
         let body: M::Body = strictly(merged(before, self.0.clone()))?;

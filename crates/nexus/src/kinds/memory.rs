@@ -59,6 +59,7 @@ impl Model for Memory {
     const KIND: &'static str = "memory";
     const ID_PREFIX: &'static str = "mm";
     const PERSONAL: bool = true;
+    const SEARCHED: bool = true;
     const GROUP_MAX: Option<GroupMax> = Some(GroupMax {
         records: 200,
         bytes: 512 * 1024,

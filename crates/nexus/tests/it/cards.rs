@@ -103,11 +103,16 @@ async fn a_link_names_a_card_of_the_same_tenant_and_environment() {
         let link = json!({"rel": "related", "card_id": id});
         parsed(json!({"title": "t", "links": [link]}))
     };
-    let made = house.create(&scope, linked(own.as_str()), None).await;
+    let made = house
+        .create::<Card>(&scope, linked(own.as_str()), None)
+        .await;
     let id = made.unwrap().record.id;
     for unknown in [foreign.as_str(), "cd_nowhere"] {
         for answer in [
-            house.create(&scope, linked(unknown), None).await.map(drop),
+            house
+                .create::<Card>(&scope, linked(unknown), None)
+                .await
+                .map(drop),
             house
                 .replace(&scope, &id, linked(unknown), Precondition::Any)
                 .await

@@ -9,7 +9,7 @@ use gatechain::{
 };
 use identity::{Env, Member, Precondition, Recorded, Role, Scope, SystemAuthority};
 use serde_json::{Value, json};
-use store::{Documents, PageRequest};
+use store::{Batch, DocKey, Documents, PageRequest, Partition};
 use tenantry_nexus::{
     Card, Create, Delete, Id, IdempotencyKey, Made, MergePatch, Model, Nexus, NexusDeps,
     NexusError, Patch, Record, Records, Replace, Restore,
@@ -37,13 +37,19 @@ pub(crate) struct House {
     pub(crate) world: World,
     pub(crate) gates: GateChain,
     pub(crate) nexus: Nexus,
+    pub(crate) documents: Arc<dyn Documents>,
     pub(crate) cards: Records<Card>,
 }
 
 impl House {
     pub(crate) fn new() -> Self {
         let world = World::new();
-        let documents: Arc<dyn Documents> = Arc::new(MemoryDocuments::new(world.clock.clone()));
+        let documents = Arc::new(MemoryDocuments::new(world.clock.clone()));
+        Self::over(world, documents)
+    }
+
+    /// Over documents of the caller's.
+    pub(crate) fn over(world: World, documents: Arc<dyn Documents>) -> Self {
         let gates = GateChain::new(GateDeps {
             documents: documents.clone(),
             clock: world.clock.clone(),
@@ -54,7 +60,7 @@ impl House {
             stopwatch: Arc::new(Still),
         });
         let nexus = Nexus::new(NexusDeps {
-            documents,
+            documents: documents.clone(),
             clock: world.clock.clone(),
             entropy: world.entropy.clone(),
             directory: world.directory.clone(),
@@ -64,6 +70,7 @@ impl House {
             world,
             gates,
             nexus,
+            documents,
             cards,
         }
     }
@@ -72,6 +79,19 @@ impl House {
         self.world
             .scope_as(tenant, env, "u_owner", Role::Owner)
             .await
+    }
+
+    /// A scope of someone who is no owner.
+    pub(crate) async fn member(&self, tenant: &str, user: &str) -> Scope {
+        let world = &self.world;
+        world.scope_as(tenant, Env::Dev, user, Role::Member).await
+    }
+
+    /// Gives the scope's tenant an asset, of which records know the id alone.
+    pub(crate) async fn asset(&self, scope: &Scope, id: &str) {
+        let assets = Partition::in_scope(scope, tenantry_nexus::assets::ASSETS);
+        let asset = Batch::new().put(&DocKey::new(&assets, id), "{}");
+        self.documents.commit(asset).await.unwrap();
     }
 
     pub(crate) async fn permit<M: Mutation>(&self, scope: &Scope, mutation: M) -> Permit<M> {

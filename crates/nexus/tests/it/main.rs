@@ -10,6 +10,13 @@
     reason = "tests"
 )]
 
+mod analytics;
 mod cards;
 mod house;
+mod parts;
+mod patches;
+mod personal;
+mod publications;
 mod records;
+mod runs;
+mod settings;

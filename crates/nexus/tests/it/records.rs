@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use identity::{Env, Precondition};
 use store::PageRequest;
-use tenantry_nexus::NexusError;
+use tenantry_nexus::{Card, NexusError};
 
 use crate::house::{House, card};
 
@@ -69,11 +69,17 @@ async fn a_deleted_record_is_unknown_and_can_be_restored_for_thirty_days() {
 async fn one_idempotency_key_makes_one_record() {
     let house = House::new();
     let scope = house.scope("t_a", Env::Dev).await;
-    let first = house.create(&scope, card("One"), Some("k1")).await.unwrap();
-    let again = house.create(&scope, card("One"), Some("k1")).await.unwrap();
+    let first = house
+        .create::<Card>(&scope, card("One"), Some("k1"))
+        .await
+        .unwrap();
+    let again = house
+        .create::<Card>(&scope, card("One"), Some("k1"))
+        .await
+        .unwrap();
     assert_eq!((first.duplicate, again.duplicate), (false, true));
     assert_eq!(first.record, again.record);
-    let other = house.create(&scope, card("Two"), Some("k1")).await;
+    let other = house.create::<Card>(&scope, card("Two"), Some("k1")).await;
     assert!(matches!(other, Err(NexusError::IdempotencyConflict)));
     // In another environment the key is another one, and without a key each request makes one.
     let prod = house.scope("t_a", Env::Prod).await;
@@ -81,7 +87,10 @@ async fn one_idempotency_key_makes_one_record() {
     assert_ne!(other.record.id, first.record.id);
     assert_ne!(house.made(&scope, "One").await.id, first.record.id);
     house.world.clock.advance(Duration::from_secs(86_401));
-    let later = house.create(&scope, card("One"), Some("k1")).await.unwrap();
+    let later = house
+        .create::<Card>(&scope, card("One"), Some("k1"))
+        .await
+        .unwrap();
     assert!(!later.duplicate, "the key has ended");
 }
 
@@ -89,7 +98,7 @@ async fn one_idempotency_key_makes_one_record() {
 async fn racing_requests_with_one_key_make_one_record() {
     let house = House::new();
     let scope = house.scope("t_a", Env::Dev).await;
-    let racers = (0..16).map(|_| house.create(&scope, card("One"), Some("k1")));
+    let racers = (0..16).map(|_| house.create::<Card>(&scope, card("One"), Some("k1")));
     let made = futures_util::future::join_all(racers).await;
     let fresh = made.iter().filter(|made| !made.as_ref().unwrap().duplicate);
     assert_eq!(fresh.count(), 1);
