@@ -92,6 +92,12 @@ impl MemoryBlobs {
         }
     }
 
+    /// How many objects there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.objects.lock().len()
+    }
+
     /// Judges a form and stores its file; the HTTP status.
     pub fn post_form(&self, url: &str, fields: &[(String, String)], file: Bytes) -> u16 {
         let policy = || {

@@ -20,6 +20,7 @@ pub struct Faulty<T> {
     inner: T,
     down: AtomicBool,
     next: AtomicU32,
+    left: AtomicU32,
 }
 
 impl<T> Faulty<T> {
@@ -30,6 +31,7 @@ impl<T> Faulty<T> {
             inner,
             down: AtomicBool::new(false),
             next: AtomicU32::new(0),
+            left: AtomicU32::new(u32::MAX),
         }
     }
 
@@ -40,7 +42,14 @@ impl<T> Faulty<T> {
 
     /// Fails every call from now on, or none.
     pub fn set_down(&self, down: bool) {
+        self.left.store(u32::MAX, Ordering::SeqCst);
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Answers the next `calls`, and fails every one after them until [`Faulty::set_down`]:
+    /// what is left when a process is killed between two of its steps.
+    pub fn fail_after(&self, calls: u32) {
+        self.left.store(calls, Ordering::SeqCst);
     }
 
     /// The engine behind it, which does not fail.
@@ -52,7 +61,12 @@ impl<T> Faulty<T> {
         let one_less = |left: u32| left.checked_sub(1);
         let order = Ordering::SeqCst;
         let counted = self.next.fetch_update(order, order, one_less).is_ok();
-        if counted || self.down.load(order) {
+        let endless = |left: u32| match left {
+            u32::MAX => Some(left),
+            left => left.checked_sub(1),
+        };
+        let over = self.left.fetch_update(order, order, endless).is_err();
+        if counted || over || self.down.load(order) {
             return Err(StoreError::Unavailable("made to fail".to_owned()));
         }
         Ok(&self.inner)

@@ -11,6 +11,7 @@
 )]
 
 mod analytics;
+mod assets;
 mod cards;
 mod house;
 mod parts;
