@@ -54,7 +54,7 @@ pub use openapi::openapi;
 pub use receipt::Receipt;
 pub use record::{DamagedRecord, RECORD_BYTES_MAX, Record};
 #[cfg(feature = "http")]
-pub use routes::routes;
+pub use routes::{routes, view::EntryView};
 pub use seal::{OpenError, Opened, SEALED_BYTES_MAX};
 pub use seq::{InvalidSeq, LOG_SIZE_MAX, Seq};
 pub use signer::{SignerError, Signers};

@@ -17,6 +17,8 @@ mod batch;
 mod commit;
 mod error;
 pub mod model;
+#[cfg(feature = "http")]
+mod routes;
 mod service;
 mod stored;
 
@@ -26,6 +28,8 @@ pub use actions::{
 pub use batch::{CommandBatch, Identity, Sent};
 pub use commit::{Actor, Commit, Mode};
 pub use error::{CanvasError, Elsewhere, Elsewise};
+#[cfg(feature = "http")]
+pub use routes::{openapi, routes};
 pub use service::{
     Applied, CanvasConfig, CanvasDeps, CanvasService, CommitPage, Recovery, Restore, Snapshot,
     Undoing, View, Way,

@@ -11,9 +11,9 @@ use crate::{
     service::{Entry, actor, target},
 };
 
-/// A record.
+/// A record, as clients see it; others list records of their own things in the same form.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct EntryView {
+pub struct EntryView {
     /// Its place in the log.
     seq: u64,
     /// When, RFC 3339.

@@ -81,15 +81,19 @@ pub(crate) fn state_json(state: &State) -> Value {
 }
 
 impl CanvasService {
-    /// The way to the head for a client at `base`, whichever is shorter.
+    /// The way to the head for a client at `base`, whichever is shorter; for one that is nowhere, the
+    /// state.
     pub(super) async fn recover(
         &self,
         key: &CanvasKey,
         current: &Current,
-        base: u64,
+        base: Option<u64>,
     ) -> Result<Recovery, CanvasError> {
         let head = &current.head;
-        let commits = self.missed_commits(key, current, base).await?;
+        let commits = match base {
+            Some(base) => self.missed_commits(key, current, base).await?,
+            None => None,
+        };
         let way = match commits {
             Some(commits) => {
                 let commits = commits.into_iter().map(|stored| stored.commit.clone());

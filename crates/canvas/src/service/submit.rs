@@ -10,7 +10,7 @@ use super::{
     decide::{Away, Next},
     hot::Current,
 };
-use crate::{CanvasError, CommandBatch, Elsewhere};
+use crate::{CanvasError, CommandBatch, Elsewhere, Elsewise};
 
 /// Commits that may wait to be told while the rail cannot be reached; then changes wait too.
 const UNTOLD_MAX: u64 = 200;
@@ -78,6 +78,8 @@ impl CanvasService {
         base: u64,
         away: Away,
     ) -> Result<CanvasError, CanvasError> {
+        // Whoever is in another epoch may mean anything by a revision.
+        let base = (away.kind != Elsewise::OtherEpoch).then_some(base);
         let recovery = self.recover(key, current, base).await?;
         Ok(CanvasError::Elsewhere(Box::new(Elsewhere {
             kind: away.kind,

@@ -1,0 +1,254 @@
+//! Bodies and answers.
+
+use identity::CanvasId;
+use realtime::Canvas;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    Applied, CanvasError, CommandBatch, Commit, Identity, Mode, Restore, Sent, Undoing, Version,
+    View,
+    model::{BatchId, ClientId, CommandId, Digest, Effective, Node, Skipped, State},
+};
+
+/// A canvas to register.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(crate) struct CreateBody {
+    /// `cv_…`; made by the server when absent.
+    #[schema(value_type = Option<String>)]
+    pub(super) canvas_id: Option<CanvasId>,
+    /// What people call it.
+    pub(super) title: Option<String>,
+}
+
+/// A batch of commands.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(crate) struct CommandsBody {
+    /// The revision that the commands were made for.
+    base_rev: u64,
+    /// The epoch of that revision.
+    epoch: Option<u64>,
+    /// The tab, device or run.
+    #[schema(value_type = String)]
+    client_id: ClientId,
+    /// Unique among the batches of the client; sent again, it is carried out once.
+    #[schema(value_type = String)]
+    batch_id: BatchId,
+    #[serde(default)]
+    mode: ModeBody,
+    /// Carried out together, or not at all.
+    commands: Vec<CommandBody>,
+}
+
+/// How commits that the client has not seen are met.
+#[derive(Deserialize, utoipa::ToSchema, Default, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ModeBody {
+    #[default]
+    Strict,
+    Rebase,
+}
+
+/// A command.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(crate) struct CommandBody {
+    #[schema(value_type = String)]
+    cmd_id: CommandId,
+    /// `node.create`, `node.update`, `node.move` or `node.delete`.
+    kind: String,
+    /// What the kind asks for.
+    #[schema(value_type = Object)]
+    args: Box<RawValue>,
+}
+
+impl TryFrom<CommandsBody> for CommandBatch {
+    type Error = CanvasError;
+
+    fn try_from(body: CommandsBody) -> Result<Self, CanvasError> {
+        let identity = Identity {
+            client_id: body.client_id,
+            batch_id: body.batch_id,
+        };
+        let mode = match body.mode {
+            ModeBody::Strict => Mode::Strict,
+            ModeBody::Rebase => Mode::Rebase,
+        };
+        let commands = body.commands.into_iter();
+        let sent = commands.map(|CommandBody { cmd_id, kind, args }| Sent { cmd_id, kind, args });
+        Self::new(identity, body.base_rev, body.epoch, mode, sent.collect())
+    }
+}
+
+/// A batch to take back.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(crate) struct UndoBody {
+    /// The client, of the undo and of the batch.
+    #[schema(value_type = String)]
+    client_id: ClientId,
+    /// Names the undo.
+    #[schema(value_type = String)]
+    batch_id: BatchId,
+    /// The batch to take back, an undo perhaps.
+    #[schema(value_type = String)]
+    undo: BatchId,
+}
+
+impl From<UndoBody> for Undoing {
+    fn from(body: UndoBody) -> Self {
+        Self {
+            identity: Identity {
+                client_id: body.client_id,
+                batch_id: body.batch_id,
+            },
+            batch_id: body.undo,
+        }
+    }
+}
+
+/// A revision to go back to.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(crate) struct RestoreBody {
+    #[schema(value_type = String)]
+    client_id: ClientId,
+    /// Names the restore.
+    #[schema(value_type = String)]
+    batch_id: BatchId,
+    /// The revision.
+    rev: u64,
+}
+
+impl From<RestoreBody> for Restore {
+    fn from(body: RestoreBody) -> Self {
+        Self {
+            identity: Identity {
+                client_id: body.client_id,
+                batch_id: body.batch_id,
+            },
+            rev: body.rev,
+        }
+    }
+}
+
+/// A canvas that was registered.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct CreatedView {
+    canvas_id: String,
+    title: Option<String>,
+    epoch: u64,
+    head_rev: u64,
+}
+
+impl CreatedView {
+    pub(super) fn new(canvas: Canvas, view: &View) -> Self {
+        Self {
+            canvas_id: canvas.canvas_id.to_string(),
+            title: canvas.title,
+            epoch: view.epoch,
+            head_rev: view.rev,
+        }
+    }
+}
+
+/// A canvas in a list.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct CanvasView {
+    canvas_id: String,
+    project_id: String,
+    title: Option<String>,
+    created_by: String,
+    created_at: String,
+}
+
+impl From<&Canvas> for CanvasView {
+    fn from(canvas: &Canvas) -> Self {
+        Self {
+            canvas_id: canvas.canvas_id.to_string(),
+            project_id: canvas.project_id.to_string(),
+            title: canvas.title.clone(),
+            created_by: canvas.created_by.to_string(),
+            created_at: canvas.created_at.to_string(),
+        }
+    }
+}
+
+/// A page of a list.
+#[derive(Serialize)]
+pub(crate) struct PageView<T> {
+    pub(super) items: Vec<T>,
+    pub(super) next: Option<String>,
+}
+
+/// A page of commits.
+#[derive(Serialize)]
+pub(crate) struct CommitsView {
+    pub(super) items: Vec<Commit>,
+    pub(super) next: Option<String>,
+    /// The oldest commit that is kept.
+    pub(super) oldest_rev: u64,
+}
+
+/// A page of versions.
+pub(super) type VersionsView = PageView<Version>;
+
+/// A canvas at a revision.
+#[derive(Serialize)]
+pub(crate) struct StateView<'a> {
+    canvas_id: &'a str,
+    rev: u64,
+    epoch: u64,
+    state: Nodes<'a>,
+    state_hash: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resume_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Nodes<'a> {
+    nodes: Vec<&'a Node>,
+}
+
+impl<'a> StateView<'a> {
+    pub(super) fn new(canvas_id: &'a str, view: &'a View) -> Self {
+        Self {
+            canvas_id,
+            rev: view.rev,
+            epoch: view.epoch,
+            state: nodes(&view.state),
+            state_hash: view.state_hash,
+            resume_id: view.resume_id.as_deref(),
+        }
+    }
+}
+
+fn nodes(state: &State) -> Nodes<'_> {
+    Nodes {
+        nodes: state.nodes().map(AsRef::as_ref).collect(),
+    }
+}
+
+/// A change that was made.
+#[derive(Serialize)]
+pub(crate) struct AppliedView {
+    rev: u64,
+    epoch: u64,
+    state_hash: Digest,
+    effective: Vec<Effective>,
+    rebased_over: Vec<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<Skipped>,
+    duplicate: bool,
+}
+
+impl From<Applied> for AppliedView {
+    fn from(applied: Applied) -> Self {
+        Self {
+            rev: applied.rev,
+            epoch: applied.epoch,
+            state_hash: applied.state_hash,
+            effective: applied.effective,
+            rebased_over: applied.rebased_over,
+            skipped: applied.skipped,
+            duplicate: applied.duplicate,
+        }
+    }
+}
