@@ -4,7 +4,7 @@ use gatechain::{CommitRefused, Denied};
 use identity::{Code, DirectoryUnavailable, Problem};
 use store::StoreError;
 
-use crate::{GroupMax, Invalid};
+use crate::{GroupMax, Invalid, search::IndexFault};
 
 /// Why a record was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,12 @@ pub enum NexusError {
     /// Whether a surface or an app is the tenant's cannot be known now.
     #[error(transparent)]
     Directory(#[from] DirectoryUnavailable),
+    /// Too many searches are under way.
+    #[error("too many searches are under way")]
+    SearchBusy,
+    /// The index of a search failed.
+    #[error("the search index failed: {0}")]
+    Index(#[from] IndexFault),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -83,7 +89,9 @@ impl From<NexusError> for Problem {
             )
             .with("differs_in", what),
             NexusError::Denied(denied) => (*denied).into(),
-            contended @ NexusError::Contended => Self::unavailable(&contended),
+            unable @ (NexusError::Contended | NexusError::SearchBusy | NexusError::Index(_)) => {
+                Self::unavailable(&unable)
+            }
             NexusError::Directory(error) => Self::unavailable(&error),
             NexusError::Store(StoreError::Limit(what)) => {
                 Self::invalid("", format!("is too large to be stored: {what}"))

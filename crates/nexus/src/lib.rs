@@ -29,6 +29,7 @@ mod record;
 mod records;
 #[cfg(feature = "http")]
 mod routes;
+pub mod search;
 
 pub use card::{Card, CardKind, CreateCard, DeleteCard, Link, ReadCards, UpdateCard};
 pub use error::NexusError;
@@ -45,4 +46,5 @@ pub use routes::{Changing, Deleted, EventBatch, New, openapi, routes};
 #[cfg(feature = "http")]
 pub use routes::{
     MediaUpload, RawUpload, RegisterBody, Removable, Served, asset_openapi, asset_routes,
+    search_openapi, search_routes,
 };

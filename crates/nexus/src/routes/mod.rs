@@ -8,6 +8,7 @@ mod kinds;
 mod objects;
 mod queries;
 mod requests;
+mod search;
 mod view;
 
 use identity::http::Routes;
@@ -38,4 +39,15 @@ pub fn asset_routes(routes: &mut Routes) {
 #[must_use]
 pub fn asset_openapi() -> utoipa::openapi::OpenApi {
     assets::openapi()
+}
+
+/// The routes of the search. The application needs `Data<Search>`.
+pub fn search_routes(routes: &mut Routes) {
+    search::mount(routes);
+}
+
+/// Describes what [`search_routes`] mounts.
+#[must_use]
+pub fn search_openapi() -> utoipa::openapi::OpenApi {
+    search::openapi()
 }

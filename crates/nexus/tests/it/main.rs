@@ -20,4 +20,5 @@ mod personal;
 mod publications;
 mod records;
 mod runs;
+mod search;
 mod settings;

@@ -1,0 +1,193 @@
+//! Making an index anew: while the old one answers, after damage, and cut off half-way.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use identity::Env;
+use store::{
+    Batch, CommitError, DocKey, Document, Documents, Listing, Partition, StoreError, Version,
+};
+use testkit::{MemoryDocuments, World};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::library::Library;
+
+/// Documents of which lists of cards wait as long as the lock is held.
+struct Held {
+    inner: MemoryDocuments,
+    lock: Mutex<()>,
+}
+
+#[async_trait]
+impl Documents for Held {
+    async fn get(&self, key: &DocKey) -> Result<Option<Document>, StoreError> {
+        self.inner.get(key).await
+    }
+    async fn list(
+        &self,
+        partition: &Partition,
+        listing: &Listing,
+    ) -> Result<Vec<Document>, StoreError> {
+        if partition.as_str().ends_with("/cards") {
+            let _waited: MutexGuard<'_, ()> = self.lock.lock().await;
+        }
+        self.inner.list(partition, listing).await
+    }
+    async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
+        self.inner.commit(batch).await
+    }
+}
+
+fn generations(library: &Library) -> Vec<PathBuf> {
+    let mut folders = vec![library.index_folder()];
+    for _ in 0..3 {
+        let below = folders
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).unwrap());
+        folders = below.map(|entry| entry.unwrap().path()).collect();
+    }
+    folders
+}
+
+#[tokio::test]
+async fn the_old_index_answers_while_a_new_one_is_built() {
+    let world = World::new();
+    let held = Arc::new(Held {
+        inner: MemoryDocuments::new(world.clock.clone()),
+        lock: Mutex::default(),
+    });
+    let library = Library::over(world, held.clone());
+    let scope = library.house.scope("t_a", Env::Dev).await;
+    library.house.made(&scope, "One").await;
+    assert_eq!(library.titles(&scope, "one").await, ["One"]);
+    let old = generations(&library);
+
+    let lock = held.lock.lock().await;
+    let state = library.search.rebuild(&scope).await.unwrap();
+    assert_eq!((state.rebuilding, state.records), (true, Some(1)));
+    assert!(library.search.rebuild(&scope).await.unwrap().rebuilding);
+    library.house.made(&scope, "Two").await;
+    assert_eq!(library.titles(&scope, "one").await, ["One"]);
+    assert_eq!(library.titles(&scope, "two").await, ["Two"]);
+    drop(lock);
+    while library.search.state(&scope).await.unwrap().rebuilding {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(library.titles(&scope, "one").await, ["One"]);
+    assert_eq!(library.titles(&scope, "two").await, ["Two"]);
+    library.house.made(&scope, "Three").await;
+    assert_eq!(library.titles(&scope, "three").await, ["Three"]);
+    let state = library.search.state(&scope).await.unwrap();
+    assert_eq!((state.rebuilding, state.records), (false, Some(3)));
+    while generations(&library).len() > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_ne!(generations(&library), old, "the old one is removed");
+}
+
+#[tokio::test]
+async fn a_search_says_that_the_index_is_being_built() {
+    let world = World::new();
+    let held = Arc::new(Held {
+        inner: MemoryDocuments::new(world.clock.clone()),
+        lock: Mutex::default(),
+    });
+    let mut library = Library::over(world, held.clone());
+    library.settings.patience = Duration::ZERO;
+    library.reopen();
+    let scope = library.house.scope("t_a", Env::Dev).await;
+    library.house.made(&scope, "One").await;
+    let lock = held.lock.lock().await;
+    let asked = tenantry_nexus::search::Asking {
+        text: "one",
+        ..Default::default()
+    };
+    let asked = tenantry_nexus::search::Asked::parse(&asked).unwrap();
+    let found = library.search.search(&scope, &asked).await.unwrap();
+    assert_eq!(found.items, vec![]);
+    assert_eq!(found.lag.state, tenantry_nexus::search::Freshness::Building);
+    drop(lock);
+    while library.search.state(&scope).await.unwrap().rebuilding {
+        tokio::task::yield_now().await;
+    }
+    library.settings.patience = Duration::from_secs(120);
+    library.reopen();
+    assert_eq!(library.titles(&scope, "one").await, ["One"]);
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_made_anew() {
+    let mut library = Library::new();
+    let scope = library.house.scope("t_a", Env::Dev).await;
+    for n in 0..3 {
+        library.house.made(&scope, &format!("Word {n}")).await;
+        library.titles(&scope, "word").await;
+    }
+    library.reopen();
+    let whole = generations(&library).remove(0);
+    let mut names: Vec<_> = files(&whole);
+    names.retain(|name| !name.ends_with(".lock"));
+    assert!(names.len() > 8, "{names:?}");
+    type Damage = fn(&Path);
+    let damages: [Damage; 3] = [
+        |file| fs::remove_file(file).unwrap(),
+        |file| {
+            let bytes = fs::read(file).unwrap();
+            fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
+        },
+        |file| fs::write(file, "garbage").unwrap(),
+    ];
+    for name in names {
+        for damage in damages {
+            library.titles(&scope, "word").await;
+            library.reopen();
+            let now = generations(&library).remove(0);
+            // Names of files are chance: the one of the same sort is damaged.
+            let sort = name.rsplit('.').next().unwrap();
+            let found = files(&now).into_iter().find(|file| file.ends_with(sort));
+            damage(&now.join(found.unwrap()));
+            assert_eq!(library.titles(&scope, "word").await.len(), 3, "{name}");
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+#[tokio::test]
+async fn what_was_half_built_is_removed_and_another_format_is_made_anew() {
+    let mut library = Library::new();
+    let scope = library.house.scope("t_a", Env::Dev).await;
+    library.house.made(&scope, "Word").await;
+    library.titles(&scope, "word").await;
+    library.reopen();
+    let whole = generations(&library).remove(0);
+    let half = whole.with_file_name("9");
+    for (from, to) in [
+        ("\\\"complete\\\":true", "\\\"complete\\\":false"),
+        ("\\\"format\\\":1,", "\\\"format\\\":0,"),
+    ] {
+        fs::create_dir(&half).unwrap();
+        let whole = generations(&library)
+            .into_iter()
+            .find(|found| *found != half)
+            .unwrap();
+        for name in files(&whole) {
+            fs::copy(whole.join(&name), half.join(&name)).unwrap();
+        }
+        let meta = fs::read_to_string(half.join("meta.json")).unwrap();
+        assert!(meta.contains(from), "{meta}");
+        fs::write(half.join("meta.json"), meta.replace(from, to)).unwrap();
+        assert_eq!(library.titles(&scope, "word").await, ["Word"]);
+        assert_eq!(generations(&library), [whole]);
+        library.reopen();
+    }
+}
