@@ -3,7 +3,7 @@
 //! Beside its record a change writes what belongs to it, in the same batch: the slot that it
 //! has, its place in its group, the idempotency key, and the note for the search.
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use identity::{Precondition, Scope, StandingQuery, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ impl<M: Model> Records<M> {
         let batch = Batch::new().expect_absent(&place);
         let batch = self.settled(batch, scope, &id, &stored).await?;
         let batch = match &key {
-            Some(key) => remembered(batch, key, &[id.clone()], request, writing.now)?,
+            Some(key) => remembered(batch, key, slice::from_ref(&id), request, writing.now)?,
             None => batch,
         };
         let batch = noted::<M>(batch, scope, &place, writing.now);
