@@ -5,7 +5,7 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 use futures_util::future::try_join_all;
 use identity::{Clock, Timestamp};
 use store::{DocKey, Documents, Listing};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use super::{
     IndexFault,
@@ -58,7 +58,10 @@ impl Feeder {
                 generation.nothing_before(now);
                 return Ok(());
             }
-            let feeding = Arc::new(Arc::clone(&index.feeding).lock_owned().await);
+            let feeding = Arc::new(Feeding {
+                _turn: Arc::clone(&index.feeding).lock_owned().await,
+                _index: Arc::clone(index),
+            });
             // Others may have read them meanwhile, or a successor may serve.
             if let Some(generation) = index.serving() {
                 let news = self.news(index, &generation, from).await?;
@@ -203,7 +206,7 @@ impl Feeder {
         index: &TenantIndex,
         generation: &Arc<Generation>,
         news: Vec<Note>,
-        feeding: Option<Feeding>,
+        feeding: Option<Arc<Feeding>>,
     ) -> Result<(), NexusError> {
         let (mut gathered, mut done) = (Gathered::default(), 0);
         let mut known = HashSet::new();
@@ -259,7 +262,7 @@ impl Feeder {
         generation: &Arc<Generation>,
         changes: Vec<Change>,
         notes: &[Note],
-        feeding: Option<Feeding>,
+        feeding: Option<Arc<Feeding>>,
     ) -> Result<(), NexusError> {
         let last = notes.last().and_then(Note::parts);
         // A clock that is ahead does not carry the feed with it.
@@ -308,8 +311,11 @@ impl Feeder {
     }
 }
 
-/// Who holds it feeds the index that serves.
-type Feeding = Arc<tokio::sync::OwnedMutexGuard<()>>;
+/// Who holds it feeds the index that serves, which stays open for as long.
+struct Feeding {
+    _turn: OwnedMutexGuard<()>,
+    _index: Arc<TenantIndex>,
+}
 
 /// Changes that are committed together.
 #[derive(Default)]

@@ -1,10 +1,12 @@
 //! What the index keeps of a record: words to find it by, and its name. No text is kept.
 
-use std::sync::OnceLock;
+use std::{ops::Bound, sync::OnceLock};
 
+use identity::Timestamp;
 use tantivy::{
     TantivyDocument, Term,
-    schema::{Field, IndexRecordOption, STORED, Schema, TextFieldIndexing, TextOptions},
+    query::RangeQuery,
+    schema::{Field, INDEXED, IndexRecordOption, STORED, Schema, TextFieldIndexing, TextOptions},
     tokenizer::TokenizerManager,
 };
 
@@ -24,6 +26,8 @@ pub(super) struct Fields {
     pub(super) tag: Field,
     /// Who finds it: [`EVERYONE`], or one user.
     pub(super) reader: Field,
+    /// When the record ends by itself, in milliseconds since 1970.
+    pub(super) ends: Field,
     /// The words of the title.
     pub(super) title: Field,
     /// The words of the tags.
@@ -48,6 +52,12 @@ impl Fields {
         Term::from_field_text(self.key, &key(kind, place))
     }
 
+    /// What ended by itself until `now`.
+    pub(super) fn ended(self, now: Timestamp) -> RangeQuery {
+        let now = Term::from_field_i64(self.ends, now.unix_ms());
+        RangeQuery::new(Bound::Unbounded, Bound::Included(now))
+    }
+
     /// What the index keeps of `entry`.
     pub(super) fn document(self, entry: &Entry) -> TantivyDocument {
         let mut document = TantivyDocument::default();
@@ -57,6 +67,9 @@ impl Fields {
         document.add_text(self.reader, reader);
         document.add_text(self.title, &entry.title);
         document.add_text(self.body, &entry.body);
+        if let Some(ends) = entry.ends {
+            document.add_i64(self.ends, ends.unix_ms());
+        }
         for tag in &entry.tags {
             document.add_text(self.tag, tag);
             document.add_text(self.tags, tag);
@@ -93,6 +106,7 @@ fn built() -> &'static (Schema, Fields) {
             kind: schema.add_text_field("kind", whole.clone()),
             tag: schema.add_text_field("tag", whole.clone()),
             reader: schema.add_text_field("reader", whole),
+            ends: schema.add_i64_field("ends", INDEXED),
             title: schema.add_text_field("title", worded.clone()),
             tags: schema.add_text_field("tags", worded.clone()),
             body: schema.add_text_field("body", worded),

@@ -193,6 +193,7 @@ impl Generation {
                 writer.add_document(fields.document(entry))?;
             }
         }
+        writer.delete_query(Box::new(fields.ended(read)))?;
         let payload = Payload {
             format: FORMAT,
             place: self.place.clone(),

@@ -1,6 +1,6 @@
 //! Which kinds of records are searched, and how they are read.
 
-use identity::{Action, Role, Scope};
+use identity::{Action, Role, Scope, Timestamp};
 use store::{Document, Partition};
 
 use crate::{Atom, Card, Memory, Model, NexusError, Pack, keys::decode, record::Stored};
@@ -27,6 +27,8 @@ pub(super) struct Entry {
     pub(super) tags: Vec<String>,
     /// The only one who finds it, if it is not for everyone.
     pub(super) reader: Option<String>,
+    /// When it ends by itself, if it does.
+    pub(super) ends: Option<Timestamp>,
 }
 
 impl Searched {
@@ -92,7 +94,7 @@ impl Entry {
 
 fn entry<M: Model>(document: &Document) -> Result<Entry, NexusError> {
     let stored: Stored<M> = decode(document)?;
-    let indexed = stored.value.indexed();
+    let (indexed, ends) = (stored.value.indexed(), stored.value.expires_at());
     Ok(Entry {
         kind: M::KIND,
         place: document.id.clone(),
@@ -101,5 +103,6 @@ fn entry<M: Model>(document: &Document) -> Result<Entry, NexusError> {
         body: indexed.body.into_owned(),
         tags: indexed.tags.to_vec(),
         reader: M::PERSONAL.then(|| stored.created_by.to_string()),
+        ends,
     })
 }

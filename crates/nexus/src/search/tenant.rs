@@ -13,10 +13,11 @@ use store::Partition;
 use tokio::sync::{Notify, OnceCell};
 
 use super::{
+    feeder::blocking,
     generation::{Fault, Generation},
     kinds::Searched,
 };
-use crate::feed;
+use crate::{NexusError, feed};
 
 /// What a scope's search is about: whose it is, and where the records are.
 pub(super) struct Place {
@@ -83,45 +84,44 @@ impl TenantIndex {
         }
     }
 
-    /// Opens what is on disk, once.
-    pub(super) async fn open(self: &Arc<Self>) {
+    /// Opens what is on disk, once: serves the last complete generation, and removes all others.
+    pub(super) async fn open(&self) {
         let open = async || {
-            let index = Arc::clone(self);
-            let opened = tokio::task::spawn_blocking(move || index.open_now());
-            if let Ok(Err(error)) | Err(error) = opened.await.map_err(io::Error::from) {
-                tracing::warn!(%error, index = %self.folder.display(), "the folder of an index is not readable");
+            if let Err(error) = self.open_now().await {
+                let index = self.folder.display();
+                tracing::warn!(%error, %index, "the folder of an index is not readable");
             }
         };
         self.opened.get_or_init(open).await;
     }
 
-    /// Serves the last complete generation, and removes all others.
-    fn open_now(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let mut numbers = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            numbers.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
-        }
-        numbers.sort_unstable();
-        let mut state = self.state.lock();
-        state.last = numbers.last().copied().unwrap_or(0);
-        for number in numbers.into_iter().rev() {
+    async fn open_now(&self) -> Result<(), NexusError> {
+        let folder = self.folder.clone();
+        let numbers = blocking(move || Ok(numbers_in(&folder)?)).await?;
+        self.state.lock().last = numbers.first().copied().unwrap_or(0);
+        for number in numbers {
             let folder = self.folder.join(number.to_string());
-            if state.serving.is_none() {
-                match Generation::open(&folder, &self.place.name) {
-                    Ok(found) => state.serving = found.map(Arc::new),
-                    Err(error) => {
-                        tracing::warn!(%error, index = %folder.display(), "a damaged index is made anew");
-                    }
-                }
-            }
-            let serves = state.serving.as_ref();
-            if serves.is_none_or(|serving| serving.folder != folder) {
-                fs::remove_dir_all(&folder)?;
+            let found = match self.serving() {
+                Some(_) => None,
+                None => self.generation(folder.clone()).await,
+            };
+            match found {
+                Some(found) => self.state.lock().serving = Some(Arc::new(found)),
+                None => blocking(move || remove(&folder)).await?,
             }
         }
         Ok(())
+    }
+
+    /// The index in `folder`, if it can be used. One that is damaged may even end the thread
+    /// that opens it.
+    async fn generation(&self, folder: PathBuf) -> Option<Generation> {
+        let (place, opened) = (self.place.name.clone(), folder.clone());
+        let found = blocking(move || Generation::open(&opened, &place)).await;
+        found.unwrap_or_else(|error| {
+            tracing::warn!(%error, index = %folder.display(), "a damaged index is made anew");
+            None
+        })
     }
 
     /// The index that answers, if there is one.
@@ -191,6 +191,18 @@ impl TenantIndex {
     pub(super) fn end_drain(&self) {
         self.state.lock().draining = false;
     }
+}
+
+/// The generations in a folder, the last one first.
+fn numbers_in(folder: &Path) -> io::Result<Vec<u64>> {
+    fs::create_dir_all(folder)?;
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        numbers.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(numbers)
 }
 
 /// Removes what is left of an index.

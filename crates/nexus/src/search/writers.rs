@@ -13,7 +13,8 @@ pub(super) struct Writers {
     /// How many may work at once.
     turns: Arc<Semaphore>,
     most: usize,
-    /// Those that rest, the one that worked last at the back; they merge meanwhile.
+    /// Those that rest, the one that worked last at the back; they merge meanwhile. They are
+    /// closed under the lock, so that an index never has two.
     resting: Mutex<VecDeque<(PathBuf, IndexWriter)>>,
 }
 
@@ -42,9 +43,9 @@ impl Writers {
         })
     }
 
-    /// Closes the writer of the index in `folder`, if it has one.
+    /// Closes the writer of the index in `folder`, if it has one; blocks.
     pub(super) fn close(&self, folder: &Path) {
-        drop(self.take(folder));
+        self.resting.lock().retain(|(of, _)| of != folder);
     }
 
     fn take(&self, folder: &Path) -> Option<IndexWriter> {
@@ -53,13 +54,13 @@ impl Writers {
         resting.remove(at).map(|(_, writer)| writer)
     }
 
-    /// Those that rest and are too many while one more works.
-    fn surplus(&self) -> Vec<(PathBuf, IndexWriter)> {
+    /// Closes those that rest and are too many while one more works.
+    fn close_surplus(&self) {
         let mut resting = self.resting.lock();
         // Every turn that is taken may have a writer of its own.
         let working = self.most - self.turns.available_permits().min(self.most);
         let surplus = resting.len().saturating_sub(self.most - working);
-        resting.drain(..surplus).collect()
+        resting.drain(..surplus);
     }
 }
 
@@ -73,7 +74,7 @@ impl Turn {
         let mut writer = match self.writers.take(&generation.folder) {
             Some(writer) => writer,
             None => {
-                drop(self.writers.surplus());
+                self.writers.close_surplus();
                 generation.writer()?
             }
         };

@@ -20,6 +20,7 @@ async fn put_late(library: &Library, scope: &Scope, at: i64) {
     );
     let like = library.house.made(scope, "Late").await.id;
     let like = library
+        .house
         .documents
         .get(&DocKey::new(&cards, like.as_str()))
         .await;

@@ -1,8 +1,10 @@
 //! No word, count or snippet of another tenant, however many share the process.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use identity::Env;
+use identity::{Clock, Env};
+use serde_json::json;
+use tenantry_nexus::{Memory, search::Asking};
 
 use super::library::Library;
 
@@ -111,4 +113,38 @@ fn generation(library: &Library) -> std::path::PathBuf {
             .path();
     }
     folder
+}
+
+#[tokio::test]
+async fn memory_is_found_by_its_user_alone_and_until_it_ends() {
+    let library = Library::new();
+    let scope = library.house.scope("t_a", Env::Dev).await;
+    let other = library.house.world.scope("t_a", Env::Dev, "u_other").await;
+    let now = library.house.world.clock.now();
+    let ends = now.plus(Duration::from_secs(60));
+    let memory = json!({"session_id": "s", "text": "the zebra", "expires_at": ends});
+    let made = library.house.make::<Memory>(&scope, memory).await.unwrap();
+    library.house.made(&other, "A zebra for all").await;
+    let asking = Asking {
+        text: "zebra",
+        ..Asking::default()
+    };
+    let found = library.found(&scope, &asking).await.items;
+    let ids: Vec<_> = found.iter().map(|hit| hit.id.as_str()).collect();
+    assert_eq!(ids.len(), 2);
+    assert!(ids.contains(&made.id.as_str()), "{ids:?}");
+    assert_eq!(library.titles(&other, "zebra").await, ["A zebra for all"]);
+    let memory = Asking {
+        kind: Some("memory"),
+        ..asking.clone()
+    };
+    assert_eq!(library.found(&other, &memory).await.items, vec![]);
+    assert_eq!(library.found(&scope, &memory).await.items.len(), 1);
+
+    library.house.world.clock.advance(Duration::from_secs(61));
+    assert_eq!(library.titles(&scope, "zebra").await, ["A zebra for all"]);
+    library.house.made(&scope, "Another").await;
+    assert_eq!(library.titles(&scope, "zebra").await, ["A zebra for all"]);
+    let state = library.search.state(&scope).await.unwrap();
+    assert_eq!(state.records, Some(2), "what ended leaves the index");
 }
