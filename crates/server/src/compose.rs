@@ -3,6 +3,7 @@
 //! **Invariant:** what serves a resource is a row of the routing registry. A
 //! missing row, backend or secret stops the start, and all of them are named.
 
+mod assets;
 mod blobs;
 mod embedded;
 mod s3;
@@ -23,7 +24,7 @@ use identity::{
     Clock, Entropy, Guard, Recording, SystemAuthority, TicketOffice, Tokens, http::Mounted,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
-use nexus::{Nexus, NexusDeps};
+use nexus::{Nexus, NexusDeps, assets::Assets};
 use privacy::{TrainPrefs, TrainPrefsDeps};
 use realtime::{Realtime, RealtimeDeps, Tickets};
 use tokio::task::AbortHandle;
@@ -68,6 +69,7 @@ pub struct Composed {
     flag_tail: Data<FlagTail>,
     gates: Data<GateChain>,
     nexus: Data<Nexus>,
+    assets: Data<Assets>,
     audit: Data<Audit>,
     audit_tail: Data<AuditTail>,
     tending: Vec<AbortHandle>,
@@ -288,6 +290,7 @@ impl Composed {
         let flags = Arc::new(foundation.flags());
         let gates = foundation.gates(&flags, &audit);
         let nexus = foundation.nexus(&control);
+        let assets = assets::assets(&foundation, &objects, &config.storage);
         let tickets = foundation.tickets();
         let office: Arc<dyn TicketOffice> = tickets.clone();
         let guard = Guard::new(
@@ -333,9 +336,11 @@ impl Composed {
             flag_tail: Data::new(flag_tail),
             flags: Data::from(flags),
             nexus: Data::new(nexus),
+            assets: Data::from(Arc::clone(&assets)),
             tending: vec![
                 tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
                 tokio::spawn(gates.clone().tend()).abort_handle(),
+                tokio::spawn(Arc::clone(&assets).tend()).abort_handle(),
                 watching,
             ],
             gates: Data::new(gates),
@@ -355,6 +360,7 @@ impl Composed {
             .app_data(self.flag_tail.clone())
             .app_data(self.gates.clone())
             .app_data(self.nexus.clone())
+            .app_data(self.assets.clone())
             .app_data(self.audit.clone())
             .app_data(self.audit_tail.clone())
             .app_data(self.readiness.clone())

@@ -23,6 +23,7 @@ pub fn mounted(recording: Recording) -> Result<Mounted, DuplicateRoute> {
     flags::routes(&mut routes);
     flag_tail::routes(&mut routes);
     gatechain::http::routes(&mut routes);
+    nexus::asset_routes(&mut routes);
     nexus::routes(&mut routes);
     privacy::routes(&mut routes);
     realtime::routes(&mut routes);

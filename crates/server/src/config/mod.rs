@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod http;
 mod s3_endpoint;
+mod storage;
 
 use std::{
     net::SocketAddr,
@@ -23,6 +24,7 @@ pub use audit::{AuditConfig, PredecessorConfig};
 pub use auth::{AuthConfig, KeyConfig, OidcConfig};
 pub use http::HttpConfig;
 pub use s3_endpoint::S3EndpointConfig;
+pub use storage::StorageConfig;
 
 /// Everything that `tenantry serve --config FILE` reads.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -44,6 +46,9 @@ pub struct Config {
     /// An S3 endpoint for development.
     #[serde(default)]
     pub s3_endpoint: Option<S3EndpointConfig>,
+    /// Limits of raw storage and media.
+    #[serde(default)]
+    pub storage: StorageConfig,
     /// Limits and timeouts of the server.
     #[serde(default)]
     pub http: HttpConfig,
@@ -165,6 +170,7 @@ impl Config {
             auth,
             audit: Some(audit),
             s3_endpoint: None,
+            storage: StorageConfig::default(),
             http: HttpConfig::default(),
             realtime: RealtimeConfig::default(),
             log: LogConfig::default(),

@@ -64,6 +64,7 @@ impl ApiDescription {
         api.merge(flags::openapi());
         api.merge(crate::flag_tail::openapi());
         api.merge(gatechain::http::openapi());
+        api.merge(nexus::asset_openapi());
         api.merge(nexus::openapi());
         api.merge(privacy::openapi());
         api.merge(realtime::openapi());

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Caller, Request, send},
     process::Server,
+    recipes_assets::assets_recipe,
     recipes_gated::{gates_recipe, nexus_recipe},
 };
 
@@ -235,6 +236,9 @@ impl Victim {
             "/chat/threads/th_victim/messages",
             "/flags",
             "/nexus/cards",
+            "/nexus/raw-storage",
+            "/media",
+            "/artifacts",
             "/gates/kill-switches",
             "/gates/firearms",
             "/gates/strategy-locks",
@@ -318,6 +322,10 @@ pub(crate) async fn recipe(server: &Server, victim: &Victim, entry: &ManifestEnt
     }
     if entry.path.starts_with("/gates/") {
         return gates_recipe(server, victim, entry).await;
+    }
+    let files = ["/nexus/raw-storage", "/media", "/artifacts"];
+    if files.iter().any(|files| entry.path.starts_with(files)) {
+        return assets_recipe(server, victim, entry).await;
     }
     if entry.path.starts_with("/nexus/") {
         return nexus_recipe(server, victim, entry).await;
