@@ -50,7 +50,6 @@ pub enum CardKind {
 /// A card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Card {
     /// One line, at most 300 bytes.
     pub title: String,

@@ -1,5 +1,6 @@
 //! Changing a part of a record: JSON Merge Patch (RFC 7396).
 
+use identity::ContextName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -46,12 +47,16 @@ fn merged(target: Value, patch: Value) -> Value {
     Value::Object(members)
 }
 
-/// Reads a value without members that are unknown.
+/// Reads a value without members that are unknown. The names of a context may be there: whoever
+/// read the request found them to agree with it, and what they say is no part of a record.
 fn strictly<T: DeserializeOwned>(value: Value) -> Result<T, Invalid> {
     let (mut unknown, mut track) = (None, serde_path_to_error::Track::new());
     let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
     let read = serde_ignored::deserialize(tracked, |path| {
-        unknown.get_or_insert_with(|| path.to_string());
+        let path = path.to_string();
+        if ContextName::from_field(&path).is_none() {
+            unknown.get_or_insert(path);
+        }
     });
     let value = read.map_err(|error| {
         let place = pointer(&track.path().to_string());

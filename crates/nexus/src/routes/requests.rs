@@ -2,7 +2,7 @@
 //! before they are asked.
 
 use gatechain::http::{FromRequest, NoBody, Sent};
-use identity::{ContextName, Problem, Scope};
+use identity::{Problem, Scope};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -55,8 +55,7 @@ impl<M: Model> FromRequest for Patch<M> {
         object.named()?;
         // What the patch is about is known only if it is about this revision.
         object.current()?;
-        let mut patch = sent.body;
-        forget_context::<M>(&mut patch, object);
+        let patch = sent.body;
         patch.applied_to(&object.record.value).map_err(wrong)?;
         Ok(Self {
             id: object.record.id.clone(),
@@ -64,16 +63,6 @@ impl<M: Model> FromRequest for Patch<M> {
             precondition: object.precondition.clone(),
             payload: sent.sha256,
         })
-    }
-}
-
-/// A body may name its context, which was found to agree; it is no part of the record,
-/// unless the record has a member of that name.
-fn forget_context<M: Model>(patch: &mut MergePatch, object: &Changing<M>) {
-    let body = serde_json::to_value(object.record.value.body()).unwrap_or_default();
-    if let Some(members) = patch.0.as_object_mut() {
-        members
-            .retain(|name, _| ContextName::from_field(name).is_none() || body.get(name).is_some());
     }
 }
 

@@ -68,7 +68,7 @@ fn what_is_wrong_is_named() {
         assert_eq!(refused(value.clone()), pointer, "{value}");
     }
     for unknown in [
-        json!({"title": "t", "colour": "red"}),
+        json!({"title": "t", "links": [{"rel": "r", "card_id": "cd_1", "colour": "red"}]}),
         json!({"title": "t", "kind": "poem"}),
         json!({"title": "t", "links": [{"rel": "r", "card_id": "x_1"}]}),
         json!({}),

@@ -2,7 +2,7 @@
 
 use identity::{Env, Precondition};
 use serde_json::{Value, json};
-use tenantry_nexus::{Atom, Body, Card, Id, Model, NexusError, Pack, Run};
+use tenantry_nexus::{Atom, Body, Card, Id, Model, NexusError, Pack, PackItem, Run};
 
 use crate::house::{House, body_of, pointer};
 
@@ -93,7 +93,7 @@ fn a_pack_is_a_set_in_order() {
     let items = |items: Value| json!({"title": "t", "items": items});
     let good = body_of::<Pack>(items(json!(["cd_2", "as_1", "cd_1", "at_1", "rn_1"])));
     assert_eq!(good.check(), Ok(()));
-    let ids: Vec<&str> = good.items.iter().map(|item| item.as_str()).collect();
+    let ids: Vec<&str> = good.items.iter().map(PackItem::as_str).collect();
     assert_eq!(ids, ["cd_2", "as_1", "cd_1", "at_1", "rn_1"]);
     let many: Vec<String> = (0..201).map(|n| format!("cd_{n}")).collect();
     assert_eq!(refused::<Pack>(&items(json!(many))), "/items");

@@ -16,7 +16,7 @@ async fn house() -> House {
     house
 }
 
-fn settings(surface: Option<&str>, app: Option<&str>, values: Value) -> Value {
+fn settings(surface: Option<&str>, app: Option<&str>, values: &Value) -> Value {
     json!({"surface_id": surface, "app_id": app, "values": values})
 }
 
@@ -32,17 +32,17 @@ async fn a_place_has_one_record() {
     ];
     let mut made = Vec::new();
     for (surface, app) in places {
-        let body = settings(surface, app, json!({"a": 1}));
+        let body = settings(surface, app, &json!({"a": 1}));
         made.push(house.make::<Settings>(&scope, body).await.unwrap());
     }
     for (surface, app) in places {
-        let second = settings(surface, app, json!({"a": 2}));
+        let second = settings(surface, app, &json!({"a": 2}));
         let refused = house.make::<Settings>(&scope, second).await;
         assert!(matches!(refused, Err(NexusError::Taken)), "{refused:?}");
     }
     // Elsewhere the place is another one, and what is deleted frees it.
     let prod = house.scope("t_a", Env::Prod).await;
-    let body = || settings(None, None, json!({}));
+    let body = || settings(None, None, &json!({}));
     house.make::<Settings>(&prod, body()).await.unwrap();
     let first = &made[0];
     house
@@ -66,7 +66,7 @@ async fn racing_requests_for_one_place_make_one_record() {
     let house = house().await;
     let scope = house.scope("t_a", Env::Dev).await;
     let racers = (0..16).map(|n| {
-        let body = settings(None, None, json!({ "n": n }));
+        let body = settings(None, None, &json!({ "n": n }));
         house.make::<Settings>(&scope, body)
     });
     let made = futures_util::future::join_all(racers).await;
@@ -88,14 +88,14 @@ async fn a_place_is_the_tenants_own_and_never_changes() {
         (None, Some("a_t_b"), "/app_id"),
         (Some("s_t_a"), Some("a_none"), "/app_id"),
     ] {
-        let body = settings(surface, app, json!({}));
+        let body = settings(surface, app, &json!({}));
         assert_eq!(pointer(house.make::<Settings>(&scope, body).await), place);
     }
-    let body = settings(Some("s_t_a"), None, json!({"a": 1}));
+    let body = settings(Some("s_t_a"), None, &json!({"a": 1}));
     let made = house.make::<Settings>(&scope, body).await.unwrap();
-    let moved = settings(Some("s_t_a"), Some("a_t_a"), json!({}));
+    let moved = settings(Some("s_t_a"), Some("a_t_a"), &json!({}));
     assert_eq!(pointer(house.put(&scope, &made.id, moved).await), "/app_id");
-    let moved = settings(Some("s_t_b"), None, json!({}));
+    let moved = settings(Some("s_t_b"), None, &json!({}));
     assert_eq!(
         pointer(house.put(&scope, &made.id, moved).await),
         "/surface_id"
@@ -104,7 +104,7 @@ async fn a_place_is_the_tenants_own_and_never_changes() {
     let changed = house.put(&scope, &made.id, silent).await.unwrap();
     assert_eq!(changed.value.surface_id, made.value.surface_id);
     house.world.directory.set_down(true);
-    let body = settings(Some("s_t_a"), Some("a_t_a"), json!({}));
+    let body = settings(Some("s_t_a"), Some("a_t_a"), &json!({}));
     let unknown = house.make::<Settings>(&scope, body).await;
     assert!(
         matches!(unknown, Err(NexusError::Directory(_))),
@@ -155,7 +155,7 @@ async fn the_nearest_settings_that_have_a_value_decide_it() {
         (Some("s_t_a"), None, json!({"c": "surface", "d": {"y": 2}})),
         (Some("s_t_a"), Some("a_t_a"), json!({"e": "both"})),
     ] {
-        let body = settings(surface, app, values);
+        let body = settings(surface, app, &values);
         let made = house.make::<Settings>(&scope, body).await.unwrap();
         ids.push(made.id.to_string());
     }
