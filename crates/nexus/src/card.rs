@@ -120,7 +120,7 @@ impl Model for Card {
         Indexed {
             title: self.title.as_str().into(),
             body: self.body.as_str().into(),
-            tags: &self.tags,
+            tags: (&self.tags).into(),
         }
     }
 }

@@ -30,6 +30,7 @@ mod records;
 #[cfg(feature = "http")]
 mod routes;
 pub mod search;
+mod snippets;
 
 pub use card::{Card, CardKind, CreateCard, DeleteCard, Link, ReadCards, UpdateCard};
 pub use error::NexusError;
@@ -48,3 +49,4 @@ pub use routes::{
     MediaUpload, RawUpload, RegisterBody, Removable, Served, asset_openapi, asset_routes,
     search_openapi, search_routes,
 };
+pub use snippets::{KeepSnippet, ReadSnippets, Snippet, Snippets};

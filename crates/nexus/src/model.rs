@@ -19,6 +19,8 @@ pub trait Model:
     const PERSONAL: bool = false;
     /// The limits of each [group](Model::group); `None` for kinds without groups.
     const GROUP_MAX: Option<GroupMax> = None;
+    /// Whether the search finds its records in the project in which they were made alone.
+    const OF_PROJECT: bool = false;
     /// Whether the search finds records of this kind, by what [`Model::indexed`] gives.
     const SEARCHED: bool = false;
 
@@ -112,7 +114,7 @@ pub struct Indexed<'a> {
     /// What it says.
     pub body: Cow<'a, str>,
     /// Its tags, each as a whole.
-    pub tags: &'a [String],
+    pub tags: Cow<'a, [String]>,
 }
 
 /// Something that a record names.

@@ -3,6 +3,7 @@
 use identity::{Action, Role};
 
 identity::action!(RegisterThread, "chat.thread.register", Member);
+identity::action!(KeepSnippets, "chat.thread.snippets", Member);
 identity::action!(ReadThread, "chat.thread.read", Viewer);
 identity::action!(OpenStream, "chat.stream.open", Viewer);
 identity::action!(IssueTicket, "realtime.ticket.issue", Viewer);

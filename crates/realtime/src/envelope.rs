@@ -77,6 +77,11 @@ impl Message {
     }
 
     /// The size of what it carries.
+    /// What it says.
+    pub(crate) fn data(&self) -> &RawValue {
+        &self.data
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.data.get().len()
     }

@@ -50,6 +50,7 @@ mod registry;
 #[cfg(feature = "http")]
 mod routes;
 mod service;
+mod snippets;
 #[cfg(feature = "http")]
 mod sse;
 mod tickets;
@@ -58,7 +59,7 @@ mod wire;
 #[cfg(feature = "http")]
 mod ws;
 
-pub use actions::{IssueTicket, OpenStream, PostMessage, ReadThread, RegisterThread};
+pub use actions::{IssueTicket, KeepSnippets, OpenStream, PostMessage, ReadThread, RegisterThread};
 pub use canvases::{CANVAS, Canvas, CanvasKey, Canvases, NewCanvas, Told};
 pub use config::{LimitsConfig, RealtimeConfig, Retention, RingLimits, Timings};
 pub use envelope::{
@@ -74,4 +75,5 @@ pub use registry::{CHAT, NewThread, Registry, RouteKey, TITLE_BYTES_MAX, Thread}
 #[cfg(feature = "http")]
 pub use routes::{routes, streams::SseQuery};
 pub use service::{Realtime, RealtimeDeps};
+pub use snippets::{Said, SnippetSink};
 pub use tickets::{TICKET_LIFE, Tickets};

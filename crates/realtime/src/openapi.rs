@@ -9,6 +9,7 @@ use crate::routes;
     routes::threads::register,
     routes::threads::list,
     routes::threads::show,
+    routes::threads::keep_snippets,
     routes::messages::post,
     routes::messages::post_to_stream,
     routes::messages::history,

@@ -27,6 +27,8 @@ pub const TITLE_BYTES_MAX: usize = 200;
 pub struct RouteKey {
     thread: ThreadId,
     stream: StreamKey,
+    /// Whether its messages were kept as snippets when it was found.
+    pub(crate) snippets: bool,
 }
 
 impl RouteKey {
@@ -55,6 +57,9 @@ pub struct Thread {
     pub created_by: UserId,
     /// When.
     pub created_at: Timestamp,
+    /// Whether its messages are handed over as snippets, to be found again.
+    #[serde(default)]
+    pub snippets: bool,
 }
 
 /// A thread to register.
@@ -103,6 +108,7 @@ impl Registry {
             title: new.title,
             created_by: scope.user().clone(),
             created_at: self.clock.now(),
+            snippets: false,
         };
         let key = key_of(scope, thread.thread_id.as_str());
         let value = serde_json::to_vec(&thread).map_err(|e| StoreError::Corrupt(e.to_string()))?;
@@ -139,8 +145,48 @@ impl Registry {
         let route = RouteKey {
             stream: StreamKey::in_scope(scope, CHAT, &object),
             thread: id,
+            snippets: thread.snippets,
         };
         Ok((route, thread))
+    }
+
+    /// Says whether messages of the thread `id` are handed over as snippets from now on.
+    ///
+    /// # Errors
+    /// [`RealtimeError::ThreadAccessDenied`], [`RealtimeError::Store`].
+    pub async fn keep_snippets(
+        &self,
+        scope: &Scope,
+        id: &ThreadId,
+        snippets: bool,
+    ) -> Result<Thread, RealtimeError> {
+        let key = key_of(scope, id.as_str());
+        let found = self.documents.get(&key).await?;
+        let found = found.ok_or(RealtimeError::ThreadAccessDenied)?;
+        let thread = Thread {
+            snippets,
+            ..parse(&found.value)?
+        };
+        let value = serde_json::to_vec(&thread).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let batch = Batch::new().expect_version(&key, found.version);
+        match self.documents.commit(batch.put(&key, value)).await {
+            Ok(_) => Ok(thread),
+            Err(CommitError::Conflict(_)) => {
+                let why = "the thread was changed by others meanwhile";
+                Err(StoreError::Unavailable(why.to_owned()).into())
+            }
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Whether messages of a thread are handed over as snippets now.
+    pub(crate) async fn keeps_snippets(
+        &self,
+        scope: &Scope,
+        id: &ThreadId,
+    ) -> Result<bool, RealtimeError> {
+        let thread = self.find(scope, id.as_str()).await?;
+        Ok(thread.is_some_and(|thread| thread.snippets))
     }
 
     /// Lists the project's threads by id, after `after`.

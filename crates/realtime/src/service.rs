@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 use store::{Appended, Bounds, Cursor, Documents, EventLog, Read, StoreError, Throttle};
 
 use crate::{
-    Canvases, Message, RealtimeConfig, RealtimeError, Registry, RingLimits, RouteKey, Tickets,
+    Canvases, Message, RealtimeConfig, RealtimeError, Registry, RingLimits, RouteKey, SnippetSink,
+    Tickets,
     envelope::Bodies,
     hub::{From, Hub, Subscription},
     limits::{Connection, Limits},
@@ -61,6 +62,7 @@ pub struct Realtime {
     /// The hubs of the rails beside the threads'.
     rails: Mutex<Vec<Arc<Hub>>>,
     limits: Arc<Limits>,
+    pub(crate) snippets: OnceLock<Arc<dyn SnippetSink>>,
     draining: AtomicBool,
     spread: Mutex<Duration>,
 }
@@ -123,9 +125,15 @@ impl Realtime {
             publisher,
             log,
             limits,
+            snippets: OnceLock::new(),
             draining: AtomicBool::new(false),
             spread: Mutex::new(Duration::ZERO),
         })
+    }
+
+    /// From now on `sink` takes over the messages of threads that want it; the first one stays.
+    pub fn hand_snippets_to(&self, sink: Arc<dyn SnippetSink>) {
+        self.snippets.get_or_init(|| sink);
     }
 
     /// The registry of threads.
@@ -158,7 +166,7 @@ impl Realtime {
         message: &Message,
     ) -> Result<Appended, RealtimeError> {
         let envelope = self.publisher.admit(scope, route, message).await?;
-        self.publisher.append(route, envelope).await
+        self.append(scope, route, envelope, message).await
     }
 
     /// Reads a page of a thread; from the oldest event where `after` cannot be honoured.

@@ -84,7 +84,7 @@ impl Model for Atom {
         Indexed {
             title: self.operation.as_str().into(),
             body: self.content.as_deref().unwrap_or_default().into(),
-            tags: &self.tags,
+            tags: (&self.tags).into(),
         }
     }
 }

@@ -114,7 +114,7 @@ impl Model for Memory {
     fn indexed(&self) -> Indexed<'_> {
         Indexed {
             body: self.text.as_str().into(),
-            tags: &self.tags,
+            tags: (&self.tags).into(),
             ..Indexed::default()
         }
     }
@@ -122,11 +122,16 @@ impl Model for Memory {
 
 impl Body for MemoryBody {
     fn check(&self) -> Result<(), Invalid> {
-        name("/session_id", &self.session_id, SESSION_BYTES_MAX)?;
+        check_session("/session_id", &self.session_id)?;
         if self.text.is_empty() {
             return Err(Invalid::new("/text", "must not be empty"));
         }
         text("/text", &self.text, TEXT_BYTES_MAX)?;
         tags(&self.tags)
     }
+}
+
+/// Refuses what is no name of a session.
+pub(crate) fn check_session(pointer: &str, session: &str) -> Result<(), Invalid> {
+    name(pointer, session, SESSION_BYTES_MAX)
 }

@@ -140,7 +140,7 @@ impl Model for Pack {
         Indexed {
             title: self.title.as_str().into(),
             body: self.description.as_str().into(),
-            tags: &self.tags,
+            tags: (&self.tags).into(),
         }
     }
 }

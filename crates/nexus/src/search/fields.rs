@@ -24,7 +24,7 @@ pub(super) struct Fields {
     pub(super) kind: Field,
     /// Each tag as a whole.
     pub(super) tag: Field,
-    /// Who finds it: [`EVERYONE`], or one user.
+    /// Who finds it: [`EVERYONE`], one user, or a project.
     pub(super) reader: Field,
     /// When the record ends by itself, in milliseconds since 1970.
     pub(super) ends: Field,

@@ -3,7 +3,7 @@
 use identity::{Action, Role, Scope, Timestamp};
 use store::{Document, Partition};
 
-use crate::{Atom, Card, Memory, Model, NexusError, Pack, keys::decode, record::Stored};
+use crate::{Atom, Card, Memory, Model, NexusError, Pack, Snippet, keys::decode, record::Stored};
 
 /// A kind that is searched, without its type.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ pub(super) struct Entry {
     pub(super) title: String,
     pub(super) body: String,
     pub(super) tags: Vec<String>,
-    /// The only one who finds it, if it is not for everyone.
+    /// The user who alone finds it, or the project in which alone it is found.
     pub(super) reader: Option<String>,
     /// When it ends by itself, if it does.
     pub(super) ends: Option<Timestamp>,
@@ -41,11 +41,12 @@ impl Searched {
     }
 
     /// All of them.
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::of::<Card>(),
         Self::of::<Atom>(),
         Self::of::<Pack>(),
         Self::of::<Memory>(),
+        Self::of::<Snippet>(),
     ];
 
     /// The kind by its name.
@@ -74,9 +75,10 @@ impl Searched {
 }
 
 impl Entry {
-    /// Whether `user` may find it.
-    pub(super) fn is_for(&self, user: &str) -> bool {
-        self.reader.as_ref().is_none_or(|reader| reader == user)
+    /// Whether one of `readers` may find it.
+    pub(super) fn is_for(&self, readers: &[String]) -> bool {
+        let reader = self.reader.as_ref();
+        reader.is_none_or(|reader| readers.contains(reader))
     }
 
     /// Its id.
@@ -101,8 +103,16 @@ fn entry<M: Model>(document: &Document) -> Result<Entry, NexusError> {
         revision: stored.revision,
         title: indexed.title.into_owned(),
         body: indexed.body.into_owned(),
-        tags: indexed.tags.to_vec(),
-        reader: M::PERSONAL.then(|| stored.created_by.to_string()),
+        tags: indexed.tags.into_owned(),
+        reader: reader(&stored),
         ends,
     })
+}
+
+/// For whom a record is; ids of users and of projects differ in how they begin.
+fn reader<M: Model>(stored: &Stored<M>) -> Option<String> {
+    if M::PERSONAL {
+        return Some(stored.created_by.to_string());
+    }
+    M::OF_PROJECT.then(|| stored.project.to_string())
 }

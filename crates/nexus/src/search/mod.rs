@@ -143,7 +143,7 @@ impl Search {
         if let Some(generation) = index.serving() {
             let reader = Reader {
                 kinds: open_kinds(scope),
-                user: scope.user().to_string(),
+                names: [scope.user().to_string(), scope.project().to_string()],
             };
             let found = self.page(&index.place, &generation, asked, reader).await;
             if let Err(NexusError::Index(IndexFault(fault))) = &found
@@ -328,7 +328,7 @@ impl Search {
             let key = DocKey::new(partition, ranked.place);
             let document = self.feeder.documents.get(&key).await?;
             let entry = document.and_then(|document| kind.entry(&document));
-            let entry = entry.filter(|entry| entry.is_for(&reader.user));
+            let entry = entry.filter(|entry| entry.is_for(&reader.names));
             Ok::<_, NexusError>(entry.map(|entry| (ranked.score, entry)))
         });
         let entries = try_join_all(reads).await?;

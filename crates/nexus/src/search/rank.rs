@@ -26,10 +26,11 @@ const PHRASE_EXPANSIONS_MAX: u32 = 1000;
 /// What a word weighs that only begins as asked.
 const BEGINNING: f32 = 0.6;
 
-/// Whose search it is: the kinds that they may read, and their name.
+/// Whose search it is: the kinds that they may read, and what they read as.
 pub(super) struct Reader {
     pub(super) kinds: Vec<&'static str>,
-    pub(super) user: String,
+    /// The user, and the project.
+    pub(super) names: [String; 2],
 }
 
 /// A record in a ranking.
@@ -73,9 +74,11 @@ fn query(searcher: &Searcher, asked: &Asked, reader: &Reader) -> Result<BooleanQ
     };
     let kinds = reader.kinds.iter().copied();
     let mut kinds = kinds.filter(|kind| asked.kinds.is_empty() || asked.kinds.contains(kind));
+    let names = reader.names.iter().map(String::as_str);
+    let mut readers = names.chain([EVERYONE]);
     let mut clauses = vec![
         any(fields.kind, &mut kinds),
-        any(fields.reader, &mut [EVERYONE, &reader.user].into_iter()),
+        any(fields.reader, &mut readers),
     ];
     if let Some(tag) = &asked.tag {
         clauses.push(any(fields.tag, &mut [tag.as_str()].into_iter()));

@@ -7,7 +7,7 @@ pub(crate) mod tickets;
 
 use actix_web::{HttpRequest, http::Method, web::Data};
 use identity::{
-    Code, Problem, Scope,
+    Code, Problem, Role, Scope,
     http::{Object, Routes},
 };
 use serde::Deserialize;
@@ -24,6 +24,11 @@ pub fn routes(routes: &mut Routes) {
     routes.tenant(Method::POST, "/chat/threads", threads::register);
     routes.tenant(Method::GET, "/chat/threads", threads::list);
     routes.tenant(Method::GET, "/chat/threads/{thread_id}", threads::show);
+    routes.tenant(
+        Method::PUT,
+        "/chat/threads/{thread_id}/snippets",
+        threads::keep_snippets,
+    );
     routes.tenant(
         Method::POST,
         "/chat/threads/{thread_id}/messages",
@@ -58,6 +63,20 @@ impl Object for OwnThread {
         let id = req.match_info().get(THREAD_PART).unwrap_or_default();
         let (route, thread) = realtime.registry.verify_thread_access(scope, id).await?;
         Ok(Self { route, thread })
+    }
+}
+
+/// The thread that the path names, which is the caller's to govern.
+pub(crate) struct GovernedThread(OwnThread);
+
+impl Object for GovernedThread {
+    async fn locate(scope: &Scope, req: &HttpRequest) -> Result<Self, Problem> {
+        let own = OwnThread::locate(scope, req).await?;
+        if own.thread.created_by == *scope.user() || scope.auth().role() >= Role::Admin {
+            return Ok(Self(own));
+        }
+        let why = "Only who registered the thread, and admins, say this of it.";
+        Err(Problem::new(Code::RoleForbidden, why))
     }
 }
 

@@ -7,8 +7,10 @@ use identity::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{OwnThread, PageQuery};
-use crate::{NewThread, ReadThread, Realtime, RegisterThread, TITLE_BYTES_MAX, Thread};
+use super::{GovernedThread, OwnThread, PageQuery};
+use crate::{
+    KeepSnippets, NewThread, ReadThread, Realtime, RegisterThread, TITLE_BYTES_MAX, Thread,
+};
 
 /// A thread to register.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -28,6 +30,8 @@ pub(crate) struct ThreadView {
     title: Option<String>,
     created_by: String,
     created_at: String,
+    /// Whether its messages are kept as snippets, which the search finds.
+    snippets: bool,
 }
 
 impl std::convert::From<Thread> for ThreadView {
@@ -38,6 +42,7 @@ impl std::convert::From<Thread> for ThreadView {
             title: thread.title,
             created_by: thread.created_by.to_string(),
             created_at: thread.created_at.to_string(),
+            snippets: thread.snippets,
         }
     }
 }
@@ -109,4 +114,29 @@ pub(crate) async fn list(
         (status = 403, description = "Foreign or unknown")))]
 pub(crate) async fn show(admitted: Admitted<ReadThread, (), OwnThread>) -> HttpResponse {
     HttpResponse::Ok().json(ThreadView::from(admitted.object.thread))
+}
+
+/// Whether messages are kept.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(crate) struct SnippetsBody {
+    /// From now on.
+    keep: bool,
+}
+
+/// Says whether the messages of a thread are kept as snippets, which the search finds: by who
+/// registered it, and by admins.
+#[utoipa::path(put, path = "/chat/threads/{thread_id}/snippets", tag = "chat",
+    params(("thread_id" = String, Path)), request_body = SnippetsBody,
+    responses((status = 200, body = ThreadView),
+        (status = 403, description = "Foreign or unknown, or somebody else's")))]
+pub(crate) async fn keep_snippets(
+    admitted: Admitted<KeepSnippets, Json<SnippetsBody>, GovernedThread>,
+    realtime: Data<Realtime>,
+) -> Result<HttpResponse, Problem> {
+    let Json(SnippetsBody { keep }) = admitted.body;
+    let (scope, id) = (&admitted.scope, &admitted.object.0.thread.thread_id);
+    let thread = realtime.registry.keep_snippets(scope, id, keep).await?;
+    let remarks = Remarks::default().with("snippets", keep);
+    let response = HttpResponse::Ok().json(ThreadView::from(thread));
+    Ok(remarked(response, remarks))
 }

@@ -39,7 +39,7 @@ impl From<&Refused> for Problem {
     }
 }
 
-type Admission = BoxFuture<'static, Result<Envelope, Refused>>;
+type Admission = BoxFuture<'static, Result<(Envelope, Message), Refused>>;
 type Answer = (Ref, usize, Result<Published, Refused>);
 
 /// A message that is durable.
@@ -166,10 +166,10 @@ impl Publishing {
         };
         let (reference, bytes, scope, _) = self.admission.take()?;
         match admitted {
-            Ok(envelope) => {
+            Ok((envelope, message)) => {
                 let (realtime, route) = (self.realtime.clone(), self.route.clone());
                 self.appends.push_back(Lasting::new(async move {
-                    let answer = realtime.publisher.append(&route, envelope).await;
+                    let answer = realtime.append(&scope, &route, envelope, &message).await;
                     let recorded = realtime.record_post(&scope, &route, &answer).await;
                     let answer = answer.map(|appended| Published { appended, recorded });
                     (reference, bytes, answer.map_err(Refused::Message))
@@ -191,17 +191,15 @@ async fn admit(
     route: Arc<RouteKey>,
     scope: Arc<Scope>,
     message: Message,
-) -> Result<Envelope, Refused> {
+) -> Result<(Envelope, Message), Refused> {
     realtime
         .guard
         .recheck(&scope, PostMessage::ROLE)
         .await
         .map_err(Refused::Access)?;
-    realtime
-        .publisher
-        .admit(&scope, &route, &message)
-        .await
-        .map_err(Refused::Message)
+    let admitted = realtime.publisher.admit(&scope, &route, &message).await;
+    let envelope = admitted.map_err(Refused::Message)?;
+    Ok((envelope, message))
 }
 
 #[cfg(test)]
