@@ -32,3 +32,5 @@ pub use settings::{
     CreateSettings, DeleteSettings, EffectiveSettings, ReadSettings, Settings, SettingsBody,
     UpdateSettings,
 };
+#[cfg(feature = "http")]
+pub(crate) use {memory::check_session, publication::check_page};

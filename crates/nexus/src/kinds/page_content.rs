@@ -67,7 +67,7 @@ impl Publishable for PageContent {
 
 impl Body for PageContent {
     fn check(&self) -> Result<(), Invalid> {
-        check_page(&self.page)?;
+        check_page("/page", &self.page)?;
         line("/title", &self.title, TITLE_BYTES_MAX)?;
         text("/body", &self.body, BODY_BYTES_MAX)?;
         json("/fields", &self.fields, FIELDS_BYTES_MAX)

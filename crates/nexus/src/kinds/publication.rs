@@ -151,13 +151,13 @@ impl<B: Publishable> Model for Publication<B> {
 }
 
 /// Refuses what is no name of a page.
-pub(super) fn check_page(page: &str) -> Result<(), Invalid> {
-    line("/page", page, PAGE_BYTES_MAX)?;
+pub(crate) fn check_page(pointer: &str, page: &str) -> Result<(), Invalid> {
+    line(pointer, page, PAGE_BYTES_MAX)?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let dots = page.split('/').any(|part| part == "." || part == "..");
     if page.bytes().all(allowed) && !dots {
         return Ok(());
     }
     let why = "must be a path of A-Z a-z 0-9 - . _ ~ /, without . and .. as parts";
-    Err(Invalid::new("/page", why))
+    Err(Invalid::new(pointer, why))
 }

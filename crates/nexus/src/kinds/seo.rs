@@ -125,7 +125,7 @@ impl Publishable for Seo {
 
 impl Body for Seo {
     fn check(&self) -> Result<(), Invalid> {
-        check_page(&self.page)?;
+        check_page("/page", &self.page)?;
         line("/title", &self.title, TITLE_BYTES_MAX)?;
         said(
             "/description",

@@ -27,9 +27,7 @@ macro_rules! looking {
         listing!($model, $what, $query, $list);
 
         #[doc = concat!("Shows one of the ", $what, ".")]
-        #[utoipa::path(get, path = $item, tag = "nexus", params(("id" = String, Path)),
-                    responses((status = 200, body = RecordView<$model>),
-                        (status = 404, description = "There is none")))]
+        #[utoipa::path(get, path = $item, tag = "nexus", params(("id" = String, Path)), responses((status = 200, body = RecordView<$model>), (status = 404, description = "There is none")))]
         async fn show(
             admitted: Admitted<<$model as Model>::Read, (), Target<$model>>,
         ) -> Result<HttpResponse, Problem> {
@@ -42,8 +40,7 @@ macro_rules! looking {
 macro_rules! listing {
     ($model:ty, $what:literal, $query:ty, $list:literal) => {
         #[doc = concat!("Lists ", $what, ", in the order in which they were made.")]
-        #[utoipa::path(get, path = $list, tag = "nexus", params($query),
-                    responses((status = 200, body = Listed<$model>)))]
+        #[utoipa::path(get, path = $list, tag = "nexus", params($query), responses((status = 200, body = Listed<$model>)))]
         async fn list(
             admitted: Admitted<<$model as Model>::Read>,
             query: Query<$query>,

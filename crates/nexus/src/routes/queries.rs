@@ -8,7 +8,10 @@ use store::{InvalidPage, Page, PageRequest};
 use url::form_urlencoded;
 use utoipa::IntoParams;
 
-use crate::{Memory, Model, Publication, Publishable, Record, Records};
+use crate::{
+    Invalid, Memory, Model, Publication, Publishable, Record, Records,
+    kinds::{check_page, check_session},
+};
 
 /// A query that selects records of a list.
 pub(super) trait Selection<M: Model> {
@@ -109,10 +112,7 @@ impl Selection<Memory> for MemoryQuery {
         let Some(session) = &self.session_id else {
             return Ok(records.list(scope, &page).await?);
         };
-        if session.contains('/') {
-            let why = "session_id: is no name of a session";
-            return Err(Problem::new(Code::QueryInvalid, why));
-        }
+        check_session("session_id", session).map_err(unreadable)?;
         Ok(records.list_group(scope, session, &page).await?)
     }
 
@@ -131,6 +131,7 @@ impl<B: Publishable> Selection<Publication<B>> for PagesQuery {
         let mut page = match &self.page {
             None => records.list(scope, &request).await?,
             Some(page) => {
+                check_page("page", page).map_err(unreadable)?;
                 let surface = self.surface_id.as_ref().or(scope.context().surface());
                 let slot = Publication::<B>::slot_of(page, surface);
                 Page::whole(records.find_in_slot(scope, &slot).await?)
@@ -160,6 +161,10 @@ impl PlaceQuery {
             self.app_id.as_ref().or(here.app()),
         )
     }
+}
+
+fn unreadable(invalid: Invalid) -> Problem {
+    Problem::new(Code::QueryInvalid, invalid.to_string())
 }
 
 fn query<const N: usize>(pairs: [(&str, Option<&str>); N]) -> String {

@@ -9,7 +9,10 @@ use gatechain::{
 };
 use identity::{Env, Member, Precondition, Recorded, Role, Scope, SystemAuthority};
 use serde_json::{Value, json};
-use store::{Batch, DocKey, Documents, PageRequest, Partition};
+use store::{
+    Batch, CommitError, DocKey, Document, Documents, Listing, PageRequest, Partition, StoreError,
+    Version,
+};
 use tenantry_nexus::{
     Card, Create, Delete, Id, IdempotencyKey, Made, MergePatch, Model, Nexus, NexusDeps,
     NexusError, Patch, Record, Records, Replace, Restore,
@@ -30,6 +33,31 @@ struct Still;
 impl Stopwatch for Still {
     fn nanos(&self) -> u64 {
         0
+    }
+}
+
+/// Documents that let others go first, so that racers in one thread do race.
+struct Yielding(MemoryDocuments);
+
+#[async_trait]
+impl Documents for Yielding {
+    async fn get(&self, key: &DocKey) -> Result<Option<Document>, StoreError> {
+        tokio::task::yield_now().await;
+        self.0.get(key).await
+    }
+
+    async fn list(
+        &self,
+        partition: &Partition,
+        listing: &Listing,
+    ) -> Result<Vec<Document>, StoreError> {
+        tokio::task::yield_now().await;
+        self.0.list(partition, listing).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
+        tokio::task::yield_now().await;
+        self.0.commit(batch).await
     }
 }
 
