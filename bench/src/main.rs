@@ -20,6 +20,7 @@ mod fanout;
 mod flags;
 mod gates;
 mod guard;
+mod nexus;
 mod pii;
 mod scope;
 mod server;
@@ -67,6 +68,7 @@ enum Subject {
     Fanout,
     Gates,
     Flags,
+    Nexus,
     Pii,
 }
 
@@ -91,6 +93,7 @@ fn main() -> Result<()> {
                     Subject::Fanout => fanout::measure(&options.server, install_peers)?,
                     Subject::Flags => flags::measure(&options.server)?,
                     Subject::Gates => gates::measure()?,
+                    Subject::Nexus => nexus::measure(&options.server)?,
                     Subject::Pii => pii::measure()?,
                 });
             }

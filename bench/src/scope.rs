@@ -17,7 +17,7 @@ identity::action!(Measure, "bench.measure", Member);
 const TOKEN_LIFE: Duration = Duration::from_secs(900);
 
 /// Everyone is a member of everything.
-struct OpenHouse;
+pub(crate) struct OpenHouse;
 
 #[async_trait]
 impl Directory for OpenHouse {

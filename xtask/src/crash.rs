@@ -25,6 +25,8 @@ enum What {
     Stream,
     /// Mutations, and their records in the audit log.
     Audit,
+    /// Gated records, and the budget that they are paid from.
+    Nexus,
 }
 
 /// Builds, kills, restarts and accounts.
@@ -41,6 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .arg(match options.what {
             What::Stream => "stream",
             What::Audit => "audit",
+            What::Nexus => "nexus",
         });
     if let Some(seed) = options.seed {
         drill.arg("--seed").arg(seed.to_string());

@@ -37,6 +37,8 @@ enum Subject {
     Gates,
     /// Fan-out to 1,000 subscribers and the cost of 5,000 idle ones, beside nchan.
     Fanout,
+    /// Records made beside bare commits, lists and searches of up to a million records, presigned forms.
+    Nexus,
     /// Precision and recall of the recognisers of personal data, and their speed beside redact-core.
     Pii,
 }
@@ -56,6 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Subject::Flags => "flags",
             Subject::Gates => "gates",
             Subject::Fanout => "fanout",
+            Subject::Nexus => "nexus",
             Subject::Pii => "pii",
         });
     }

@@ -10,6 +10,7 @@ mod account;
 mod audit;
 mod history;
 mod load;
+mod nexus;
 mod subscriber;
 
 use std::{
@@ -57,6 +58,8 @@ enum What {
     Stream,
     /// Mutations, and their records in the audit log.
     Audit,
+    /// Gated records, and the budget that they are paid from.
+    Nexus,
 }
 
 /// Drills, and prints `acked N lost N`.
@@ -69,6 +72,7 @@ pub(crate) fn run(binary: &Path, options: &Options) -> Result<()> {
     match options.what {
         What::Stream => streams(binary, options.rounds, chance),
         What::Audit => audit::run(binary, options.rounds, chance),
+        What::Nexus => nexus::run(binary, options.rounds, chance),
     }
 }
 

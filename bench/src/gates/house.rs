@@ -29,13 +29,13 @@ const ACTION: &str = "nexus.cards.create";
 const PASSES_MAX: usize = 8;
 
 /// The processor's own clock, as the server passes it in.
-struct Monotonic {
+pub(crate) struct Monotonic {
     clock: quanta::Clock,
     began: u64,
 }
 
 impl Monotonic {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let clock = quanta::Clock::new();
         let began = clock.raw();
         Self { clock, began }
@@ -59,8 +59,8 @@ impl Clock for Held {
     }
 }
 
-/// Nothing is written here, so nothing is recorded.
-struct Unrecorded;
+/// Decisions are not what is measured, so they are not recorded.
+pub(crate) struct Unrecorded;
 
 #[async_trait]
 impl DecisionLog for Unrecorded {

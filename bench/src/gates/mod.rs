@@ -18,6 +18,7 @@ use crate::{
 };
 use cedar::Cedar;
 use house::House;
+pub(crate) use house::{Monotonic, Unrecorded};
 
 /// Tenants that decide again and again.
 const HOT: usize = 10_000;
