@@ -28,6 +28,7 @@ pub(crate) fn text(facts: &Facts, folder: &Path) -> String {
     }
     if let [north, south] = facts.residents.as_slice() {
         text.push_str(&lines(facts, north, south));
+        text.push_str(&upload(facts, north));
     }
     text
 }
@@ -48,6 +49,24 @@ fn lines(facts: &Facts, north: &Resident, south: &Resident) -> String {
          curl -sSN --http1.1 --output - {UPGRADE} {asks} {url}/ws/chat/{THREAD}\n\
          \n# be refused with the other tenant's token: 403 tenant_forbidden\n\
          curl -sS {stranger} {url}/chat/threads/{THREAD}/messages\n"
+    )
+}
+
+/// A file's way, with nothing but a shell, curl and sed: the answer's `url` and `fields` become
+/// curl's options.
+fn upload(facts: &Facts, north: &Resident) -> String {
+    let (url, asks) = (&facts.url, headers(north, &north.token));
+    let json = "-H 'Content-Type: application/json'";
+    let raw = format!("{url}/nexus/raw-storage");
+    let options = r#"s/.*"url":"([^"]*)".*"fields":\{([^}]*)\}.*/url="\1"\n\2/; s/"([^"]*)":"([^"]*)",?/form-string="\1=\2"\n/g"#;
+    format!(
+        "\n# ask for a form, and send a file with it: straight to the object store\n\
+         form=$(curl -sS {asks} {json} -d '{{\"filename\":\"hello.txt\",\"content_type\":\"text/plain\",\"size\":5}}' {raw}/presign)\n\
+         printf %s \"$form\" | sed -E '{options}' | curl -sS -K - -F 'file=hello;filename=hello.txt'\n\
+         \n# register what was sent, and read it back\n\
+         asset=$(printf %s \"$form\" | sed -E 's/.*\"asset_id\":\"([^\"]*)\".*/\\1/')\n\
+         curl -sS {asks} {json} -d \"{{\\\"asset_id\\\":\\\"$asset\\\"}}\" {raw}/register\n\
+         curl -sSL {asks} {raw}/$asset/content\n"
     )
 }
 

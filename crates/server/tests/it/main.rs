@@ -13,12 +13,14 @@
 mod audit;
 mod audit_offline;
 mod audit_tail;
+mod banner;
 mod client;
 mod cursors;
 mod enforcement;
 mod gated;
 mod lifecycle;
 mod manifest;
+mod objects;
 mod ofrep;
 mod outside;
 mod prefs;
