@@ -62,6 +62,15 @@ pub(crate) fn noted<M: Model>(batch: Batch, scope: &Scope, place: &DocKey, at: T
     batch.put_until(&note, NOTE, at.plus(CHANGES_KEPT))
 }
 
+/// What a note names in place of a kind when it asks every reader to begin anew.
+pub(crate) const REBUILD: &str = "rebuild";
+
+/// The batch that asks every reader to begin anew, as it is `at`.
+pub(crate) fn rebuild(scope: &Scope, at: Timestamp) -> Batch {
+    let note = DocKey::new(&changes(scope), format!("{}/{REBUILD}/index", moment(at)));
+    Batch::new().put_until(&note, NOTE, at.plus(CHANGES_KEPT))
+}
+
 /// A time as notes begin with it: in the order of time, milliseconds since 1970.
 pub(crate) fn moment(at: Timestamp) -> String {
     format!("{:015}", at.unix_ms().max(0))

@@ -1,15 +1,16 @@
 //! The routes of the search, and of its index.
 
 use actix_web::{HttpResponse, http::Method, web::Data};
+use gatechain::http::{FromRequest, Gated, NoBody, Sent};
 use identity::{
-    Code, Problem,
+    Code, Problem, Scope,
     http::{Admitted, Query, Routes},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::search::{
-    Asked, Asking, Found, Hit, IndexState, Lag, ReadIndex, RebuildIndex, Search, SearchRecords,
+    Asked, Asking, Found, Hit, IndexState, Lag, ReadIndex, Rebuild, Search, SearchRecords,
 };
 
 /// The query of a search.
@@ -33,6 +34,15 @@ impl SearchQuery {
             limit: self.limit,
         });
         asked.map_err(|invalid| Problem::new(Code::QueryInvalid, invalid.to_string()))
+    }
+}
+
+impl FromRequest for Rebuild {
+    type Body = NoBody;
+    type Object = ();
+
+    fn from_request(_: &Scope, (): &(), _: Sent<NoBody>) -> Result<Self, Problem> {
+        Ok(Self)
     }
 }
 
@@ -105,14 +115,16 @@ async fn show_index(
     Ok(HttpResponse::Ok().json(IndexView::from(state)))
 }
 
-/// Makes the index of the tenant and environment anew, on the node that answers; the old one
-/// serves until the new one does.
-#[utoipa::path(post, path = "/nexus/index", tag = "nexus", responses((status = 202, body = IndexView)))]
+/// Makes the index of the tenant and environment anew, behind the gates: on the node that answers
+/// at once, on others when they are asked next. The old one serves until the new one does.
+#[utoipa::path(post, path = "/nexus/index", tag = "nexus",
+    params(("x-approval-id" = Option<String>, Header)),
+    responses((status = 202, body = IndexView)))]
 async fn rebuild_index(
-    admitted: Admitted<RebuildIndex>,
+    gated: Gated<Rebuild>,
     search: Data<Search>,
 ) -> Result<HttpResponse, Problem> {
-    let state = search.rebuild(&admitted.scope).await?;
+    let state = search.rebuild(&gated.scope, gated.passed).await?;
     Ok(HttpResponse::Accepted().json(IndexView::from(state)))
 }
 

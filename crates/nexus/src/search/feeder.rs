@@ -92,9 +92,11 @@ impl Feeder {
         }))
     }
 
-    /// Whether changes may have been forgotten before the index has read them.
+    /// Whether changes may have been forgotten before the index has read them, or it was asked
+    /// for another one.
     pub(super) fn is_too_old(&self, generation: &Generation) -> bool {
-        self.clock.now().since(generation.read()) >= CHANGES_KEPT - MARGIN
+        generation.is_outdated()
+            || self.clock.now().since(generation.read()) >= CHANGES_KEPT - MARGIN
     }
 
     /// A damaged index serves no longer.

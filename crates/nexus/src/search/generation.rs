@@ -25,7 +25,7 @@ use super::{
 };
 use tokio::task::JoinError;
 
-use crate::feed::{self, Note};
+use crate::feed::{self, Note, REBUILD};
 
 /// Another number when what the index keeps changes: indexes of other formats are made anew.
 const FORMAT: u32 = 1;
@@ -80,6 +80,8 @@ struct Payload {
     format: u32,
     /// Whose it is, so that a folder that was moved is not another tenant's index.
     place: String,
+    /// When it was begun, in milliseconds.
+    begun_ms: i64,
     /// The time up to which the feed was read, in milliseconds.
     read_ms: i64,
     complete: bool,
@@ -93,6 +95,8 @@ struct Progress {
     seen: HashMap<String, Version>,
     /// When it was last looked for notes that came very late.
     looked_back: Option<Timestamp>,
+    /// Whether a note that came after it was begun asks for another one.
+    outdated: bool,
 }
 
 /// A record that has changed.
@@ -108,6 +112,7 @@ pub(super) struct Change {
 pub(super) struct Generation {
     pub(super) folder: PathBuf,
     place: String,
+    begun: Timestamp,
     index: Index,
     reader: IndexReader,
     progress: Mutex<Progress>,
@@ -120,7 +125,7 @@ impl Generation {
         let index = Index::builder()
             .schema(Fields::schema())
             .create_in_dir(&folder)?;
-        Self::with(folder, place, index, read)
+        Self::with(folder, place, index, read, read)
     }
 
     /// The index in `folder`, or `None` when it is incomplete, of another format or another's.
@@ -136,14 +141,19 @@ impl Generation {
         if !usable || index.schema() != Fields::schema() {
             return Ok(None);
         }
-        let read = Timestamp::from_unix_ms(payload.read_ms);
-        Self::with(folder.to_owned(), place, index, read).map(Some)
+        let (begun, read) = (payload.begun_ms, payload.read_ms);
+        let (begun, read) = (
+            Timestamp::from_unix_ms(begun),
+            Timestamp::from_unix_ms(read),
+        );
+        Self::with(folder.to_owned(), place, index, begun, read).map(Some)
     }
 
     fn with(
         folder: PathBuf,
         place: &str,
         mut index: Index,
+        begun: Timestamp,
         read: Timestamp,
     ) -> Result<Self, Fault> {
         index.set_tokenizers(fields::tokenizers());
@@ -153,10 +163,12 @@ impl Generation {
             read,
             seen: HashMap::new(),
             looked_back: None,
+            outdated: false,
         };
         Ok(Self {
             folder,
             place: place.to_owned(),
+            begun,
             index,
             reader,
             progress: Mutex::new(progress),
@@ -197,6 +209,7 @@ impl Generation {
         let payload = Payload {
             format: FORMAT,
             place: self.place.clone(),
+            begun_ms: self.begun.unix_ms(),
             read_ms: read.unix_ms(),
             complete,
         };
@@ -206,6 +219,11 @@ impl Generation {
         commit.commit()?;
         self.reader.reload()?;
         Ok(())
+    }
+
+    /// Whether it was asked that another one is made.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.progress.lock().outdated
     }
 
     /// Up to when the feed was read.
@@ -244,6 +262,8 @@ impl Generation {
     pub(super) fn advance(&self, notes: &[Note], read: Timestamp) {
         let mut progress = self.progress.lock();
         progress.read = progress.read.max(read);
+        let asks = |(at, kind, _): (Timestamp, &str, &str)| kind == REBUILD && at > self.begun;
+        progress.outdated |= notes.iter().filter_map(Note::parts).any(asks);
         let seen = notes.iter().map(|note| (note.name.clone(), note.version));
         progress.seen.extend(seen);
         let kept = feed::moment(before(progress.read, VERY_LATE));

@@ -27,7 +27,9 @@ mod writers;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
+use gatechain::{Mutation, PayloadHash, Permit};
 use identity::{Clock, Scope};
+use serde_json::json;
 use store::{DocKey, Documents};
 use tokio::sync::Semaphore;
 
@@ -42,7 +44,7 @@ use shelf::Shelf;
 use tenant::{Place, TenantIndex};
 use writers::Writers;
 
-use crate::NexusError;
+use crate::{NexusError, feed};
 
 identity::action!(
     /// Searching records.
@@ -56,6 +58,20 @@ identity::action!(
     /// Making the index anew.
     RebuildIndex, "nexus.index.rebuild", Admin
 );
+
+/// Making the index anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Rebuild;
+
+impl Mutation for Rebuild {
+    type Action = RebuildIndex;
+    const KIND: &'static str = "index";
+    const BARE: bool = true;
+
+    fn payload_sha256(&self) -> Option<PayloadHash> {
+        PayloadHash::of(&json!({}))
+    }
+}
 
 /// How often a damaged index is made anew while one search waits.
 const ATTEMPTS_MAX: usize = 2;
@@ -168,13 +184,19 @@ impl Search {
         self.state_of(&index).await
     }
 
-    /// Makes the index of the scope's tenant and environment anew on this node; the old one
-    /// answers until the new one does.
+    /// Makes the index of the scope's tenant and environment anew: on this node at once, on others
+    /// when they are asked next. The old one answers until the new one does.
     ///
     /// # Errors
-    /// As [`Search::search`].
-    pub async fn rebuild(&self, scope: &Scope) -> Result<IndexState, NexusError> {
+    /// As [`Search::search`], and [`NexusError::Denied`].
+    pub async fn rebuild(
+        &self,
+        scope: &Scope,
+        permit: Permit<Rebuild>,
+    ) -> Result<IndexState, NexusError> {
         let index = self.index(scope).await?;
+        let asked = feed::rebuild(scope, self.feeder.clock.now());
+        permit.commit(asked).await?;
         self.build(&index);
         self.state_of(&index).await
     }

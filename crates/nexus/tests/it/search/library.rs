@@ -8,8 +8,10 @@ use serde_json::json;
 use store::Documents;
 use tempfile::TempDir;
 use tenantry_nexus::{
-    Card, Record,
-    search::{Asked, Asking, Found, Freshness, Search, SearchDeps, SearchSettings},
+    Card, NexusError, Record,
+    search::{
+        Asked, Asking, Found, Freshness, IndexState, Rebuild, Search, SearchDeps, SearchSettings,
+    },
 };
 use testkit::{MemoryDocuments, World};
 
@@ -85,6 +87,21 @@ impl Library {
         let nothing = SearchSettings::new("/nowhere".into());
         self.search = opened(&self.house, nothing);
         self.search = opened(&self.house, self.settings.clone());
+    }
+
+    /// Another node over the same store, with indexes of its own.
+    pub(crate) fn other_node(&self) -> Search {
+        let settings = SearchSettings {
+            folder: self.folder.path().join("other"),
+            ..self.settings.clone()
+        };
+        opened(&self.house, settings)
+    }
+
+    /// Asks for a new index.
+    pub(crate) async fn rebuild(&self, scope: &Scope) -> Result<IndexState, NexusError> {
+        let permit = self.house.permit(scope, Rebuild).await;
+        self.search.rebuild(scope, permit).await
     }
 
     /// Makes a card.

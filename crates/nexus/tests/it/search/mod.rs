@@ -5,3 +5,4 @@ mod finding;
 mod isolation;
 mod library;
 mod rebuilding;
+mod snippets;

@@ -12,6 +12,10 @@ use identity::Env;
 use store::{
     Batch, CommitError, DocKey, Document, Documents, Listing, Partition, StoreError, Version,
 };
+use tenantry_nexus::{
+    NexusError,
+    search::{Asked, Asking, Freshness, Rebuild},
+};
 use testkit::{MemoryDocuments, World};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -68,9 +72,9 @@ async fn the_old_index_answers_while_a_new_one_is_built() {
     let old = generations(&library);
 
     let lock = held.lock.lock().await;
-    let state = library.search.rebuild(&scope).await.unwrap();
+    let state = library.rebuild(&scope).await.unwrap();
     assert_eq!((state.rebuilding, state.records), (true, Some(1)));
-    assert!(library.search.rebuild(&scope).await.unwrap().rebuilding);
+    assert!(library.rebuild(&scope).await.unwrap().rebuilding);
     library.house.made(&scope, "Two").await;
     assert_eq!(library.titles(&scope, "one").await, ["One"]);
     assert_eq!(library.titles(&scope, "two").await, ["Two"]);
@@ -91,6 +95,79 @@ async fn the_old_index_answers_while_a_new_one_is_built() {
 }
 
 #[tokio::test]
+async fn every_node_makes_its_index_anew() {
+    let library = Library::new();
+    let scope = library.house.scope("t_a", Env::Dev).await;
+    library.house.made(&scope, "One").await;
+    let node = library.other_node();
+    for search in [&library.search, &node] {
+        assert_eq!(search.state(&scope).await.unwrap().records, None);
+    }
+    let found = node.search(&scope, &asked("one")).await.unwrap();
+    assert_eq!(found.items.len(), 1);
+    // Put past the feed: only who begins anew finds it.
+    let cards = Partition::in_scope(&scope, "cards");
+    let documents = &library.house.documents;
+    let first = Listing {
+        limit: 1,
+        ..Listing::default()
+    };
+    let one = documents.list(&cards, &first).await.unwrap().remove(0);
+    let unseen = Batch::new().put(&DocKey::new(&cards, "cd_unseen"), one.value);
+    documents.commit(unseen).await.unwrap();
+    library.house.world.clock.advance(Duration::from_secs(1));
+    assert_eq!(
+        node.search(&scope, &asked("one"))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+
+    library.rebuild(&scope).await.unwrap();
+    let mut found = 0;
+    while found < 2 {
+        found = node
+            .search(&scope, &asked("one"))
+            .await
+            .unwrap()
+            .items
+            .len();
+        tokio::task::yield_now().await;
+    }
+    while node.state(&scope).await.unwrap().rebuilding {
+        tokio::task::yield_now().await;
+    }
+    node.search(&scope, &asked("one")).await.unwrap();
+    assert!(
+        !node.state(&scope).await.unwrap().rebuilding,
+        "once is enough"
+    );
+}
+
+#[tokio::test]
+async fn a_closed_gate_leaves_the_index_as_it_is() {
+    let library = Library::new();
+    let scope = library.house.scope("t_a", Env::Dev).await;
+    library.house.made(&scope, "One").await;
+    library.titles(&scope, "one").await;
+    let permit = library.house.permit(&scope, Rebuild).await;
+    library.house.stop(&scope).await;
+    let refused = library.search.rebuild(&scope, permit).await;
+    assert!(matches!(refused, Err(NexusError::Denied(_))), "{refused:?}");
+    assert!(!library.search.state(&scope).await.unwrap().rebuilding);
+}
+
+fn asked(text: &str) -> Asked {
+    let asking = Asking {
+        text,
+        ..Asking::default()
+    };
+    Asked::parse(&asking).unwrap()
+}
+
+#[tokio::test]
 async fn a_search_says_that_the_index_is_being_built() {
     let world = World::new();
     let held = Arc::new(Held {
@@ -103,14 +180,9 @@ async fn a_search_says_that_the_index_is_being_built() {
     let scope = library.house.scope("t_a", Env::Dev).await;
     library.house.made(&scope, "One").await;
     let lock = held.lock.lock().await;
-    let asked = tenantry_nexus::search::Asking {
-        text: "one",
-        ..Default::default()
-    };
-    let asked = tenantry_nexus::search::Asked::parse(&asked).unwrap();
-    let found = library.search.search(&scope, &asked).await.unwrap();
+    let found = library.search.search(&scope, &asked("one")).await.unwrap();
     assert_eq!(found.items, vec![]);
-    assert_eq!(found.lag.state, tenantry_nexus::search::Freshness::Building);
+    assert_eq!(found.lag.state, Freshness::Building);
     drop(lock);
     while library.search.state(&scope).await.unwrap().rebuilding {
         tokio::task::yield_now().await;
