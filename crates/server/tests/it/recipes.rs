@@ -14,7 +14,8 @@ use crate::{
     client::{Caller, Request, send},
     process::Server,
     recipes_assets::assets_recipe,
-    recipes_gated::{gates_recipe, nexus_recipe},
+    recipes_gated::gates_recipe,
+    recipes_nexus::nexus_recipe,
 };
 
 /// Part of everything that the victim stores; no refused caller may see it.
@@ -236,6 +237,15 @@ impl Victim {
             "/chat/threads/th_victim/messages",
             "/flags",
             "/nexus/cards",
+            "/nexus/atoms",
+            "/nexus/packs",
+            "/nexus/settings",
+            "/nexus/runs",
+            "/nexus/memory",
+            "/nexus/maybes",
+            "/nexus/analytics-events",
+            "/nexus/page-content",
+            "/nexus/seo",
             "/nexus/raw-storage",
             "/media",
             "/artifacts",
@@ -356,6 +366,9 @@ fn realtime_recipe(victim: &Victim, entry: &ManifestEntry) -> Recipe {
             (request.json(&json!({"rail": "chat", "id": THREAD})), &[201])
         }
         ("POST", _) => (request.json(&message), &[201]),
+        ("PUT", "/chat/threads/{thread_id}/snippets") => {
+            (request.json(&json!({"keep": false})), &[200])
+        }
         _ => panic!("no recipe for {entry}: add one, so that the route is attacked"),
     };
     Recipe {

@@ -1,4 +1,4 @@
-//! Recipes of gates, and of what stands behind them.
+//! Recipes of gates.
 
 use identity::http::ManifestEntry;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     client::Request,
     process::Server,
-    recipes::{CANARY, Recipe, Victim, fresh, is_about_an_object, made, succeed},
+    recipes::{CANARY, Recipe, Victim, fresh, is_about_an_object, succeed},
 };
 
 /// An action that no other recipe does, so that its gates are nobody else's.
@@ -94,38 +94,6 @@ async fn approval_recipe(server: &Server, victim: &Victim, entry: &ManifestEntry
     };
     Recipe {
         caller: owner,
-        request,
-        success,
-    }
-}
-
-pub(crate) async fn nexus_recipe(
-    server: &Server,
-    victim: &Victim,
-    entry: &ManifestEntry,
-) -> Recipe {
-    let caller = victim.owner.clone();
-    let card = json!({"title": format!("{} {CANARY}", fresh("card"))});
-    let mut path = entry.path.to_owned();
-    if is_about_an_object(&path) {
-        let id = made(server, &caller, "/nexus/cards", &card).await;
-        path = path.replace("{id}", &id);
-        if path.ends_with("/restore") {
-            let place = format!("/nexus/cards/{id}");
-            succeed(server, &caller, Request::new("DELETE", place)).await;
-        }
-    }
-    let request = Request::new(entry.method.as_str(), path);
-    let restores = entry.path.ends_with("/restore");
-    let (caller, request, success): (_, _, &[u16]) = match entry.method.as_str() {
-        "POST" if restores => (caller, request, &[200]),
-        "POST" => (caller, request.json(&card), &[201]),
-        "PUT" => (caller.and("if-match", "\"1\""), request.json(&card), &[200]),
-        "DELETE" => (caller, request, &[204]),
-        _ => (caller, request, &[200]),
-    };
-    Recipe {
-        caller,
         request,
         success,
     }
