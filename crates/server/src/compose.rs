@@ -7,6 +7,7 @@ mod assets;
 mod blobs;
 mod embedded;
 mod s3;
+mod search;
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -24,7 +25,7 @@ use identity::{
     Clock, Entropy, Guard, Recording, SystemAuthority, TicketOffice, Tokens, http::Mounted,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
-use nexus::{Nexus, NexusDeps, assets::Assets};
+use nexus::{Nexus, NexusDeps, assets::Assets, search::Search};
 use privacy::{TrainPrefs, TrainPrefsDeps};
 use realtime::{Realtime, RealtimeDeps, Tickets};
 use tokio::task::AbortHandle;
@@ -70,6 +71,7 @@ pub struct Composed {
     gates: Data<GateChain>,
     nexus: Data<Nexus>,
     assets: Data<Assets>,
+    search: Data<Search>,
     audit: Data<Audit>,
     audit_tail: Data<AuditTail>,
     tending: Vec<AbortHandle>,
@@ -290,6 +292,7 @@ impl Composed {
         let flags = Arc::new(foundation.flags());
         let gates = foundation.gates(&flags, &audit);
         let nexus = foundation.nexus(&control);
+        let search = search::search(&foundation, config);
         let assets = assets::assets(&foundation, &objects, &config.storage);
         let tickets = foundation.tickets();
         let office: Arc<dyn TicketOffice> = tickets.clone();
@@ -301,6 +304,7 @@ impl Composed {
         let guard = Arc::new(guard.with_tickets(office));
         let recording = Recording::To(Arc::new(AuditRecorder::new(Arc::clone(&audit))));
         let realtime = foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
+        search::keep_snippets(&realtime, &nexus, &gates);
         let flag_tail = FlagTail::new(Arc::clone(&flags), &realtime, &*foundation.entropy);
         let draining = Arc::new(AtomicBool::new(false));
         let (s3, watching) = objects.watch();
@@ -336,6 +340,7 @@ impl Composed {
             flag_tail: Data::new(flag_tail),
             flags: Data::from(flags),
             nexus: Data::new(nexus),
+            search: Data::new(search),
             assets: Data::from(Arc::clone(&assets)),
             tending: vec![
                 tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
@@ -360,6 +365,7 @@ impl Composed {
             .app_data(self.flag_tail.clone())
             .app_data(self.gates.clone())
             .app_data(self.nexus.clone())
+            .app_data(self.search.clone())
             .app_data(self.assets.clone())
             .app_data(self.audit.clone())
             .app_data(self.audit_tail.clone())

@@ -23,6 +23,7 @@ mod keys;
 mod needs;
 pub mod routes;
 mod setup;
+mod snippets;
 mod startup;
 mod telemetry;
 mod web;

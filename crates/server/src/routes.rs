@@ -24,6 +24,7 @@ pub fn mounted(recording: Recording) -> Result<Mounted, DuplicateRoute> {
     flag_tail::routes(&mut routes);
     gatechain::http::routes(&mut routes);
     nexus::asset_routes(&mut routes);
+    nexus::search_routes(&mut routes);
     nexus::routes(&mut routes);
     privacy::routes(&mut routes);
     realtime::routes(&mut routes);

@@ -112,7 +112,7 @@ impl Selection<Memory> for MemoryQuery {
         let Some(session) = &self.session_id else {
             return Ok(records.list(scope, &page).await?);
         };
-        check_session("session_id", session).map_err(unreadable)?;
+        check_session("session_id", session).map_err(|invalid| unreadable(&invalid))?;
         Ok(records.list_group(scope, session, &page).await?)
     }
 
@@ -131,7 +131,7 @@ impl<B: Publishable> Selection<Publication<B>> for PagesQuery {
         let mut page = match &self.page {
             None => records.list(scope, &request).await?,
             Some(page) => {
-                check_page("page", page).map_err(unreadable)?;
+                check_page("page", page).map_err(|invalid| unreadable(&invalid))?;
                 let surface = self.surface_id.as_ref().or(scope.context().surface());
                 let slot = Publication::<B>::slot_of(page, surface);
                 Page::whole(records.find_in_slot(scope, &slot).await?)
@@ -163,7 +163,7 @@ impl PlaceQuery {
     }
 }
 
-fn unreadable(invalid: Invalid) -> Problem {
+fn unreadable(invalid: &Invalid) -> Problem {
     Problem::new(Code::QueryInvalid, invalid.to_string())
 }
 

@@ -65,6 +65,7 @@ impl ApiDescription {
         api.merge(crate::flag_tail::openapi());
         api.merge(gatechain::http::openapi());
         api.merge(nexus::asset_openapi());
+        api.merge(nexus::search_openapi());
         api.merge(nexus::openapi());
         api.merge(privacy::openapi());
         api.merge(realtime::openapi());

@@ -32,6 +32,7 @@ mod recipes_gated;
 mod recipes_nexus;
 mod refusals;
 mod removal;
+mod search;
 mod startup;
 mod streams;
 mod uploads;
