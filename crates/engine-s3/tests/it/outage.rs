@@ -107,18 +107,7 @@ async fn a_bucket_is_checked_before_it_is_used() {
     let wrong = store.blobs_with(wrong, Arc::new(Present)).await;
     assert!(matches!(wrong.check().await, Err(S3Error::Refused { .. })));
 
-    let location = &store.settings.location;
-    let elsewhere = S3Location::new(
-        "no-such-bucket-here",
-        location.region(),
-        location.endpoint(),
-        location.path_style(),
-    );
-    let settings = S3Settings {
-        location: elsewhere.unwrap(),
-        credentials: store.settings.credentials.clone(),
-    };
-    let elsewhere = S3Blobs::new(settings, Arc::new(Present)).await.unwrap();
+    let elsewhere = store.blobs_in("no-such-bucket-here").await;
     let missing = elsewhere.check().await.unwrap_err();
     assert!(
         matches!(missing, S3Error::BucketMissing { .. }),

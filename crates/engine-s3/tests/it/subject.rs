@@ -176,6 +176,17 @@ impl Store {
         .unwrap()
     }
 
+    /// Another bucket at the same endpoint.
+    pub(crate) async fn blobs_in(&self, bucket: &str) -> S3Blobs {
+        let (here, credentials) = (&self.settings.location, self.settings.credentials.clone());
+        let location = S3Location::new(bucket, here.region(), here.endpoint(), here.path_style());
+        let settings = S3Settings {
+            location: location.unwrap(),
+            credentials,
+        };
+        S3Blobs::new(settings, Arc::new(Present)).await.unwrap()
+    }
+
     /// Every file that holds bytes of an object, whole or not; nothing for a server that is not ours.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
