@@ -1,0 +1,214 @@
+//! Engines that fail, and nodes that stop between one step and the next.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use store::Read;
+use tenantry_canvas::{CanvasError, Mode};
+
+use crate::house::{House, batch};
+
+async fn told(house: &House) -> Vec<Value> {
+    let read = house
+        .ground
+        .log
+        .read(house.key.stream(), None, 1000)
+        .await
+        .unwrap();
+    let Read::Page { events, .. } = read else {
+        panic!("{read:?}")
+    };
+    events
+        .iter()
+        .map(|event| serde_json::from_slice(&event.body).unwrap())
+        .collect()
+}
+
+async fn told_revs(house: &House) -> Vec<u64> {
+    told(house)
+        .await
+        .iter()
+        .map(|event| event["data"]["rev"].as_u64().unwrap())
+        .collect()
+}
+
+fn make(node: &str) -> (&'static str, Value) {
+    ("node.create", json!({"node": node, "type": "t"}))
+}
+
+#[tokio::test]
+async fn commits_are_told_in_envelopes_with_their_makers() {
+    let house = House::new().await;
+    house
+        .send(&batch("b1", 0, Mode::Strict, &[make("a")]))
+        .await
+        .unwrap();
+    let events = told(&house).await;
+    let (event, ids) = (&events[0], house.scope.ids());
+    assert_eq!(event["type"], "canvas.commit");
+    assert_eq!(event["routing"]["canvas_id"], "cv_1");
+    assert_eq!(event["routing"]["rail"], "canvas");
+    assert_eq!(event["routing"]["tenant_id"], "t_a");
+    assert_eq!(event["routing"]["actor"]["user_id"], "u_1");
+    assert_eq!(event["meta"]["request_id"], ids.request_id.as_str());
+    let commits = house.service.commits(&house.key, 0, 10).await.unwrap();
+    assert_eq!(
+        event["data"],
+        serde_json::to_value(&commits.items[0]).unwrap()
+    );
+}
+
+#[tokio::test]
+async fn a_commit_too_large_for_an_event_is_announced() {
+    let house = House::new().await;
+    let text = "x".repeat(40_000);
+    let commands: Vec<_> = (0..4)
+        .map(|n| {
+            (
+                "node.create",
+                json!({"node": format!("n{n}"), "type": "t", "props": {"text": text}}),
+            )
+        })
+        .collect();
+    let done = house
+        .send(&batch("b1", 0, Mode::Strict, &commands))
+        .await
+        .unwrap();
+    let events = told(&house).await;
+    assert_eq!(events[0]["data"]["truncated"], true);
+    assert_eq!(events[0]["data"]["state_hash"], done.state_hash.to_string());
+    assert!(events[0]["data"].get("commands").is_none());
+}
+
+#[tokio::test]
+async fn what_was_durable_and_not_told_is_told_at_the_next_access() {
+    let house = House::new().await;
+    house
+        .send(&batch("b1", 0, Mode::Strict, &[make("a")]))
+        .await
+        .unwrap();
+    house.log.set_down(true);
+    house
+        .send(&batch("b2", 1, Mode::Strict, &[make("b")]))
+        .await
+        .unwrap();
+    house
+        .send(&batch("b3", 2, Mode::Strict, &[make("c")]))
+        .await
+        .unwrap();
+    house.log.set_down(false);
+    assert_eq!(told_revs(&house).await, [1]);
+    // The node is gone; another reads the canvas.
+    let other = house.ground.start();
+    let view = other.view(&house.key).await.unwrap();
+    assert_eq!(told_revs(&house).await, [1, 2, 3]);
+    assert!(view.resume_id.unwrap().ends_with("-3"));
+    // The first knows it too, and neither tells it again.
+    house.service.view(&house.key).await.unwrap();
+    house.ground.start().view(&house.key).await.unwrap();
+    assert_eq!(told_revs(&house).await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_commit_is_not_told_again_when_the_log_has_forgotten_its_key() {
+    let house = House::new().await;
+    house
+        .send(&batch("b1", 0, Mode::Strict, &[make("a")]))
+        .await
+        .unwrap();
+    house
+        .send(&batch("b2", 1, Mode::Strict, &[make("b")]))
+        .await
+        .unwrap();
+    house
+        .ground
+        .world
+        .clock
+        .advance(Duration::from_secs(30 * 24 * 3600));
+    let other = house.ground.start();
+    let view = other.view(&house.key).await.unwrap();
+    assert_eq!(told_revs(&house).await, [1, 2]);
+    assert!(view.resume_id.unwrap().ends_with("-2"));
+}
+
+#[tokio::test]
+async fn changes_wait_when_too_many_commits_wait_to_be_told() {
+    let house = House::new().await;
+    house.log.set_down(true);
+    let mut rev = 0;
+    loop {
+        let next = batch(
+            &format!("b{rev}"),
+            rev,
+            Mode::Strict,
+            &[make(&format!("n{rev}"))],
+        );
+        match house.send(&next).await {
+            Ok(done) => rev = done.rev,
+            Err(CanvasError::Store(_)) => break,
+            Err(other) => panic!("{other:?}"),
+        }
+        assert!(rev < 1000);
+    }
+    house.log.set_down(false);
+    let next = batch("more", rev, Mode::Strict, &[make("more")]);
+    house.send(&next).await.unwrap();
+    assert_eq!(told_revs(&house).await, (1..=rev + 1).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_store_that_fails_changes_nothing_and_the_batch_can_be_sent_again() {
+    let house = House::new().await;
+    house
+        .send(&batch("b1", 0, Mode::Strict, &[make("a")]))
+        .await
+        .unwrap();
+    let next = batch("b2", 1, Mode::Strict, &[make("b")]);
+    // The head, the receipt, the commit: whichever call fails.
+    for failing in 1..=3 {
+        house.documents.fail_next(failing);
+        let refused = house.send(&next).await;
+        assert!(matches!(refused, Err(CanvasError::Store(_))), "{refused:?}");
+        house.documents.fail_next(0);
+        assert_eq!(house.service.view(&house.key).await.unwrap().rev, 1);
+    }
+    let done = house.send(&next).await.unwrap();
+    assert_eq!((done.rev, done.duplicate), (2, false));
+}
+
+#[tokio::test]
+async fn two_nodes_at_once_lose_nothing_and_do_nothing_twice() {
+    let house = House::new().await;
+    let nodes = [house.ground.start(), house.ground.start()];
+    let mut sends = Vec::new();
+    for n in 0..40 {
+        let batch = batch(&format!("b{n}"), 0, Mode::Rebase, &[make(&format!("n{n}"))]);
+        for service in &nodes {
+            let batch = batch.clone();
+            let (scope, key) = (&house.scope, &house.key);
+            sends.push(async move {
+                loop {
+                    match service.submit(scope, key, &batch).await {
+                        Err(CanvasError::Contended) => {}
+                        other => return other.unwrap(),
+                    }
+                }
+            });
+        }
+    }
+    let done = futures_util::future::join_all(sends).await;
+    let mut first: Vec<u64> = done
+        .iter()
+        .filter(|d| !d.duplicate)
+        .map(|d| d.rev)
+        .collect();
+    first.sort_unstable();
+    assert_eq!(first, (1..=40).collect::<Vec<_>>());
+    assert_eq!(told_revs(&house).await, (1..=40).collect::<Vec<_>>());
+    for pair in done.chunks(2) {
+        assert_eq!(
+            (pair[0].rev, pair[0].state_hash),
+            (pair[1].rev, pair[1].state_hash)
+        );
+    }
+}
