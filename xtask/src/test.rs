@@ -52,7 +52,7 @@ pub(crate) fn all() -> Result<()> {
 /// When a test fails, or none was selected.
 pub(crate) fn nextest(args: &[&str]) -> Result<()> {
     tools::ensure("nextest")?;
-    tools::ensure_verifiers();
+    tools::ensure_programs();
     clients::ensure();
     let fixed = [
         "nextest",

@@ -38,19 +38,22 @@ const VERIFIERS: [(&str, &str); 3] = [
     ),
 ];
 
-/// Installs Go, its `x/mod` and Python's `cryptography` from Debian unless they are there.
+/// The browser that uploads a file.
+const BROWSER: (&str, &str) = ("chromium", "/usr/bin/chromium");
+
+/// Installs from Debian what tests run, unless it is there: Go, its `x/mod`, Python's
+/// `cryptography`, Chromium.
 ///
 /// Where that is not possible it says so and goes on: the tests that need one fail by themselves.
-pub(crate) fn ensure_verifiers() {
-    let missing = VERIFIERS
-        .iter()
-        .filter(|(_, file)| !Path::new(file).exists());
+pub(crate) fn ensure_programs() {
+    let needed = VERIFIERS.iter().chain([&BROWSER]);
+    let missing = needed.filter(|(_, file)| !Path::new(file).exists());
     let missing: Vec<&str> = missing.map(|(package, _)| *package).collect();
     if missing.is_empty() {
         return;
     }
     let packages = missing.join(" ");
-    eprintln!("{packages}: not installed, and tests of the audit log run them: installing");
+    eprintln!("{packages}: not installed, and tests run them: installing");
     if let Err(error) = install(&missing) {
         eprintln!(
             "{error:#}\nas root on Debian: apt-get install {packages}; elsewhere install the like, or those tests fail"

@@ -118,6 +118,7 @@ fn cors(origins: &[String]) -> Cors {
             "last-event-id",
             "traceparent",
             "x-app-id",
+            "x-approval-id",
             "x-env",
             "x-project-id",
             "x-request-id",

@@ -13,6 +13,7 @@
 mod audit;
 mod audit_offline;
 mod audit_tail;
+mod browser;
 mod banner;
 mod client;
 mod cursors;

@@ -20,9 +20,9 @@ const RSA_PRIVATE: &[u8] = include_bytes!("../../../identity/tests/it/rsa_for_te
 const RSA_PUBLIC: &[u8] = include_bytes!("../../../identity/tests/it/rsa_for_tests.pub.pem");
 
 /// `tenantry serve` as its configuration file says.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     _folder: tempfile::TempDir,
 }
 
@@ -55,7 +55,7 @@ fn init(folder: &Path) -> std::path::PathBuf {
 }
 
 /// Starts a server whose configuration has `more` in it, and waits until it answers.
-async fn serve(more: &str) -> Served {
+pub(crate) async fn serve(more: &str) -> Served {
     let folder = tempfile::tempdir().unwrap();
     let config = init(folder.path());
     let text = std::fs::read_to_string(&config).unwrap();
@@ -192,7 +192,7 @@ fn token(algorithm: Algorithm, key: &EncodingKey) -> String {
     jsonwebtoken::encode(&header, &claims(), key).unwrap()
 }
 
-async fn sign_up(served: &Served, name: &str) -> (Caller, Value) {
+pub(crate) async fn sign_up(served: &Served, name: &str) -> (Caller, Value) {
     let body = json!({"email": format!("{name}@example.org"), "password": "a long password", "tenant_name": name});
     let made = call(
         served,

@@ -67,7 +67,7 @@ async fn a_file_goes_straight_to_the_store_and_comes_back() {
         assert_eq!(early.outcome(), (409, "object_missing".to_owned()));
         // The form outlives a kill of the server.
         server.kill_and_restart();
-        assert_eq!(send_form(&server.client, upload, BYTES).await, 201);
+        assert_eq!(send_form(upload, BYTES).await, Some(201));
         let registered = register(&server, &ada, shelf, id).await;
         assert_eq!(registered.status, 201, "{}", registered.visible());
         let place = format!("{shelf}/{}", id.as_str().unwrap());
@@ -124,12 +124,13 @@ async fn what_differs_from_the_promise_does_not_get_into_the_store() {
         (with("policy", "e30="), BYTES),
         (with("x-amz-signature", &"0".repeat(64)), BYTES),
     ] {
-        let status = send_form(&server.client, &form, bytes).await;
-        assert!((400..500).contains(&status), "{status} for {form}");
+        let status = send_form(&form, bytes).await;
+        let refused = status.is_none_or(|status| (400..500).contains(&status));
+        assert!(refused, "{status:?} for {form}");
         let early = register(&server, &ada, MEDIA, id).await;
         assert_eq!(early.outcome(), (409, "object_missing".to_owned()));
     }
-    assert_eq!(send_form(&server.client, upload, BYTES).await, 201);
+    assert_eq!(send_form(upload, BYTES).await, Some(201));
     assert_eq!(register(&server, &ada, MEDIA, id).await.status, 201);
 }
 
