@@ -13,8 +13,8 @@
 mod audit;
 mod audit_offline;
 mod audit_tail;
-mod browser;
 mod banner;
+mod browser;
 mod client;
 mod cursors;
 mod enforcement;
