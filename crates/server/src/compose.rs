@@ -308,11 +308,6 @@ impl Composed {
         let flag_tail = FlagTail::new(Arc::clone(&flags), &realtime, &*foundation.entropy);
         let draining = Arc::new(AtomicBool::new(false));
         let (s3, watching) = objects.watch();
-        let probes = vec![
-            embedded::probe(&foundation.engine),
-            audit_log::probe(&audit),
-            s3,
-        ];
         let Foundation {
             engine,
             clock,
@@ -320,6 +315,7 @@ impl Composed {
             tokens,
             ..
         } = foundation;
+        let probes = vec![embedded::probe(&engine), audit_log::probe(&audit), s3];
         Ok(Self {
             clock,
             entropy,
