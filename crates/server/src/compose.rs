@@ -5,6 +5,7 @@
 
 mod assets;
 mod blobs;
+mod canvases;
 mod embedded;
 mod s3;
 mod search;
@@ -17,6 +18,7 @@ use std::{
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context;
 use audit::service::{Audit, AuditDeps, AuditRecorder};
+use canvas::CanvasService;
 use control::{Control, ControlConfig, ControlDeps, PasswordCost, SecretRef, Secrets};
 use engine_embedded::Embedded;
 use flags::{Flags, FlagsDeps};
@@ -65,6 +67,7 @@ pub struct Composed {
     pub draining: Arc<AtomicBool>,
     guard: Data<Guard>,
     realtime: Data<Realtime>,
+    canvases: Data<CanvasService>,
     train_prefs: Data<TrainPrefs>,
     flags: Data<Flags>,
     flag_tail: Data<FlagTail>,
@@ -304,6 +307,7 @@ impl Composed {
         let guard = Arc::new(guard.with_tickets(office));
         let recording = Recording::To(Arc::new(AuditRecorder::new(Arc::clone(&audit))));
         let realtime = foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
+        let canvases = canvases::service(&foundation.engine, &foundation.clock, &realtime);
         search::keep_snippets(&realtime, &nexus, &gates);
         let flag_tail = FlagTail::new(Arc::clone(&flags), &realtime, &*foundation.entropy);
         let draining = Arc::new(AtomicBool::new(false));
@@ -332,6 +336,7 @@ impl Composed {
             audit_tail: Data::new(AuditTail::new(Arc::clone(&audit), &realtime)),
             guard: Data::from(guard),
             realtime: Data::from(realtime),
+            canvases: Data::new(canvases),
             train_prefs: Data::from(train_prefs),
             flag_tail: Data::new(flag_tail),
             flags: Data::from(flags),
@@ -356,6 +361,7 @@ impl Composed {
         app.app_data(self.guard.clone())
             .app_data(Data::from(Arc::clone(&self.control)))
             .app_data(self.realtime.clone())
+            .app_data(self.canvases.clone())
             .app_data(self.train_prefs.clone())
             .app_data(self.flags.clone())
             .app_data(self.flag_tail.clone())

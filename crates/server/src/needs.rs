@@ -9,8 +9,9 @@ use crate::startup::Missing;
 /// The resources whose bytes are objects in a bucket.
 pub(crate) const OBJECT_KINDS: [&str; 2] = ["raw_storage", "media"];
 /// All other resources that the mounted routes need; each has a row in the routing registry.
-const REQUIRED_KINDS: [&str; 9] = [
+const REQUIRED_KINDS: [&str; 10] = [
     "audit_log",
+    "canvas_commits",
     "chat_bus",
     "flags",
     "gates",

@@ -19,13 +19,14 @@ pub fn mounted(recording: Recording) -> Result<Mounted, DuplicateRoute> {
     web::system_routes(&mut routes);
     audit::routes(&mut routes);
     audit_tail::routes(&mut routes);
+    canvas::routes(&mut routes);
     control::routes(&mut routes);
     flags::routes(&mut routes);
     flag_tail::routes(&mut routes);
     gatechain::http::routes(&mut routes);
     nexus::asset_routes(&mut routes);
-    nexus::search_routes(&mut routes);
     nexus::routes(&mut routes);
+    nexus::search_routes(&mut routes);
     privacy::routes(&mut routes);
     realtime::routes(&mut routes);
     routes.build(recording)

@@ -60,13 +60,14 @@ impl ApiDescription {
         let mut api = SystemApi::openapi();
         api.merge(audit::openapi());
         api.merge(crate::audit_tail::openapi());
+        api.merge(canvas::openapi());
         api.merge(control::openapi());
         api.merge(flags::openapi());
         api.merge(crate::flag_tail::openapi());
         api.merge(gatechain::http::openapi());
         api.merge(nexus::asset_openapi());
-        api.merge(nexus::search_openapi());
         api.merge(nexus::openapi());
+        api.merge(nexus::search_openapi());
         api.merge(privacy::openapi());
         api.merge(realtime::openapi());
         api.info.version = env!("CARGO_PKG_VERSION").to_owned();

@@ -29,6 +29,7 @@ mod prefs;
 mod process;
 mod recipes;
 mod recipes_assets;
+mod recipes_canvas;
 mod recipes_gated;
 mod recipes_nexus;
 mod refusals;

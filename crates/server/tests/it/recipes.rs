@@ -14,6 +14,7 @@ use crate::{
     client::{Caller, Request, send},
     process::Server,
     recipes_assets::assets_recipe,
+    recipes_canvas::{self, canvas_recipe},
     recipes_gated::gates_recipe,
     recipes_nexus::nexus_recipe,
 };
@@ -202,6 +203,8 @@ impl Victim {
         )
         .await;
 
+        recipes_canvas::settle(server, &asks).await;
+
         let token = |of: &Value| of["access_token"].as_str().unwrap().to_owned();
         let forge = Forge::new(server);
         let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
@@ -235,6 +238,8 @@ impl Victim {
             "/control/apps",
             "/chat/threads",
             "/chat/threads/th_victim/messages",
+            "/canvas",
+            "/canvas/cv_victim",
             "/flags",
             "/nexus/cards",
             "/nexus/atoms",
@@ -332,6 +337,9 @@ pub(crate) async fn recipe(server: &Server, victim: &Victim, entry: &ManifestEnt
     }
     if entry.path.starts_with("/gates/") {
         return gates_recipe(server, victim, entry).await;
+    }
+    if entry.path.starts_with("/canvas") {
+        return canvas_recipe(server, victim, entry).await;
     }
     let files = ["/nexus/raw-storage", "/media", "/artifacts"];
     if files.iter().any(|files| entry.path.starts_with(files)) {

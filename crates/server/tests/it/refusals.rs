@@ -244,6 +244,8 @@ fn object_attacks(victim: &Victim, entry: &ManifestEntry, request: &Request) -> 
     }
     let answer = if entry.path.contains("thread_id") {
         (403, "thread_access_denied")
+    } else if entry.path.contains("canvas_id") {
+        (403, "canvas_access_denied")
     } else {
         (404, "not_found")
     };
