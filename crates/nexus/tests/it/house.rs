@@ -72,8 +72,8 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn new() -> Self {
         let world = World::new();
-        let documents = Arc::new(MemoryDocuments::new(world.clock.clone()));
-        Self::over(world, documents)
+        let documents = MemoryDocuments::new(world.clock.clone());
+        Self::over(world, Arc::new(Yielding(documents)))
     }
 
     /// Over documents of the caller's.
