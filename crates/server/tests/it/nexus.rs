@@ -98,14 +98,14 @@ async fn a_merge_patch_changes_what_it_names_for_those_who_know_the_revision() {
         (status, problem["code"].as_str()),
         (400, Some("context_conflict"))
     );
-    // By the ordinary media type too; but nothing else takes a merge patch.
+    // By the ordinary media type too.
     let plain = ada.clone().and("if-match", "\"2\"");
     let third = Request::new("PATCH", &place).json(&json!({"title": "Three"}));
     assert_eq!(send(&server, &plain, &third).await.status, 200);
 }
 
 #[tokio::test]
-async fn an_approval_of_a_patch_is_bound_to_the_patch() {
+async fn a_patch_needs_the_approval_that_a_lock_asks_for() {
     let server = Server::start();
     let ada = Caller::resident(&server, 0);
     let id = made(&server, &ada, "/nexus/runs", &json!({"name": "r"})).await;
@@ -124,13 +124,8 @@ async fn an_approval_of_a_patch_is_bound_to_the_patch() {
 async fn every_kind_stops_at_a_kill_switch_and_reading_goes_on() {
     let server = Server::start();
     let ada = Caller::resident(&server, 0);
-    let page = made(
-        &server,
-        &ada,
-        "/nexus/page-content",
-        &json!({"page": "/", "title": "t"}),
-    )
-    .await;
+    let page = json!({"page": "/", "title": "t"});
+    let page = made(&server, &ada, "/nexus/page-content", &page).await;
     let switch = json!({"action": "nexus.*", "reason": "drill"});
     let switch = Request::new("PUT", "/gates/kill-switches/all").json(&switch);
     succeed(&server, &ada, switch).await;
