@@ -15,7 +15,7 @@ const PATH: &str = "/gates/budgets/crash";
 const PRICE: u64 = 7;
 /// Of the first tenant, and of the others: the one is never used up, the other is in the first
 /// rounds, and is no multiple of the price.
-const LIMITS: [u64; 2] = [1_000_000_000_000, 4_000 * PRICE + 3];
+const LIMITS: [u64; 2] = [1_000_000_000_000, 200 * PRICE + 3];
 /// How long the leases of killed processes may hold a part of a budget: they last 30 seconds.
 const LEASES_MAX: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(500);
