@@ -3,9 +3,8 @@
 //! An envelope is serialised once, stored without its `id` (which only the log
 //! can give) and rendered once per event and transport, for all subscribers.
 //!
-//! **Invariant:** an [`Envelope`] is made from a [`RouteKey`] and a [`Scope`], what is told on a
-//! canvas's rail from a [`CanvasKey`](crate::CanvasKey); what it says about tenant, thread or canvas
-//! and actor was verified.
+//! **Invariant:** an [`Envelope`] is made from a [`RouteKey`] and a [`Scope`], an event of a canvas
+//! from a [`CanvasKey`](crate::CanvasKey); what it says about place and actor was verified.
 
 use std::fmt;
 
