@@ -38,6 +38,8 @@ pub struct CommandBatch {
     pub(crate) mode: Mode,
     pub(crate) commands: Vec<(CommandId, Command)>,
     pub(crate) fingerprint: Digest,
+    /// Of what was sent.
+    pub(crate) bytes: usize,
 }
 
 impl CommandBatch {
@@ -77,6 +79,7 @@ impl CommandBatch {
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         Ok(Self {
             fingerprint: Digest::of_parts(&parts),
+            bytes: parts.iter().map(|part| part.len()).sum(),
             identity,
             base_rev,
             epoch,

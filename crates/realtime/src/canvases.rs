@@ -221,6 +221,14 @@ impl Realtime {
         &self.canvases
     }
 
+    /// Takes a change of `bytes` from the tenant's rates, as a message is: before it is made.
+    ///
+    /// # Errors
+    /// [`RealtimeError::Throttled`], [`RealtimeError::Store`].
+    pub async fn admit(&self, scope: &Scope, bytes: usize) -> Result<(), RealtimeError> {
+        self.limits.admit(scope, bytes).await
+    }
+
     /// Tells something on a canvas's rail; durable when this returns.
     ///
     /// # Errors

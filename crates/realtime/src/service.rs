@@ -61,7 +61,7 @@ pub struct Realtime {
     hub: Arc<Hub>,
     /// The hubs of the rails beside the threads'.
     rails: Mutex<Vec<Arc<Hub>>>,
-    limits: Arc<Limits>,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) snippets: OnceLock<Arc<dyn SnippetSink>>,
     draining: AtomicBool,
     spread: Mutex<Duration>,

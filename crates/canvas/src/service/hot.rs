@@ -156,6 +156,7 @@ fn tidy(canvases: &mut HashMap<StreamKey, Arc<Hot>>) {
             break;
         }
         canvases.remove(&key);
-        bytes -= weight;
+        // It may have grown since it was weighed.
+        bytes = bytes.saturating_sub(weight);
     }
 }

@@ -52,6 +52,7 @@ impl CanvasService {
         key: &CanvasKey,
         undoing: &Undoing,
     ) -> Result<Applied, CanvasError> {
+        self.realtime.admit(scope, 0).await?;
         let hot = self.hot(key);
         let _turn = hot.turn.lock().await;
         for _ in 0..TRIES_MAX {
@@ -108,6 +109,7 @@ impl CanvasService {
         key: &CanvasKey,
         restore: &Restore,
     ) -> Result<Applied, CanvasError> {
+        self.realtime.admit(scope, 0).await?;
         let hot = self.hot(key);
         let _turn = hot.turn.lock().await;
         for _ in 0..TRIES_MAX {

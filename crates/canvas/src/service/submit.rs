@@ -22,13 +22,15 @@ impl CanvasService {
     ///
     /// # Errors
     /// [`CanvasError::Elsewhere`] with the way to the head, [`CanvasError::CommandInvalid`],
-    /// [`CanvasError::IdempotencyConflict`], [`CanvasError::Contended`], [`CanvasError::Store`].
+    /// [`CanvasError::IdempotencyConflict`], [`CanvasError::Contended`], [`CanvasError::Realtime`] when a
+    /// rate of the tenant is used up, [`CanvasError::Store`].
     pub async fn submit(
         &self,
         scope: &Scope,
         key: &CanvasKey,
         batch: &CommandBatch,
     ) -> Result<Applied, CanvasError> {
+        self.realtime.admit(scope, batch.bytes).await?;
         let hot = self.hot(key);
         let turn = hot.turn.lock().await;
         for _ in 0..TRIES_MAX {

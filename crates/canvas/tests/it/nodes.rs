@@ -93,6 +93,21 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     }
 }
 
+/// The same to the bit on every machine, in every build; a change of this is a change of the format.
+#[test]
+fn hashes_are_what_they_were() {
+    let mut state = State::default();
+    // Both were made by the lines of Python in docs/canvas.md.
+    let empty = "feae619d046076393d187c0524b07aaa5c3b221c19ea885da00313cf779dba92";
+    assert_eq!(state.hash().to_string(), empty);
+    make(&mut state, "a", None);
+    make(&mut state, "b", Some("a"));
+    let set = json!({"node": "b", "set": {"x": [1.50, {"z": "é", "a": -0.0}], "y": null}});
+    carry_out(&mut state, "node.update", &set).unwrap();
+    let hash = "b906f269a7199adc9f8375f36b1227dcb4957281cad2ea3002ceb9c75fc6bb8a";
+    assert_eq!(state.hash().to_string(), hash);
+}
+
 #[test]
 fn a_tree_has_a_depth_and_a_number_of_nodes() {
     let mut state = State::default();
