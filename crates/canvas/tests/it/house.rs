@@ -19,6 +19,7 @@ pub(crate) struct Ground {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) throttle: Arc<dyn Throttle>,
     pub(crate) config: CanvasConfig,
+    pub(crate) realtime: RealtimeConfig,
 }
 
 impl Ground {
@@ -34,6 +35,7 @@ impl Ground {
             throttle,
             world,
             config: CanvasConfig::default(),
+            realtime: RealtimeConfig::default(),
         }
     }
 
@@ -67,7 +69,7 @@ impl Ground {
             clock: world.clock.clone(),
             entropy: world.entropy.clone(),
             recording: Recording::Nothing { reason: "a test" },
-            config: RealtimeConfig::default(),
+            config: self.realtime.clone(),
         });
         CanvasService::new(CanvasDeps {
             documents: self.documents.clone(),

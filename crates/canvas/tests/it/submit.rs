@@ -1,6 +1,10 @@
 //! Batches: once, in order, or not at all.
 
+use std::num::NonZeroU32;
+
+use realtime::RealtimeError;
 use serde_json::json;
+use store::Quota;
 use tenantry_canvas::{CanvasError, CommandBatch, Elsewise, Mode, Sent, Way};
 
 use crate::house::{House, batch, canvas, elsewhere, identity, sent, try_batch};
@@ -268,4 +272,33 @@ async fn commits_are_a_chain_that_a_stranger_can_check() {
         prev = wire["commit_hash"].as_str().unwrap().to_owned();
     }
     assert_eq!(page.items.len(), 3);
+}
+
+#[tokio::test]
+async fn a_tenant_s_rates_hold_for_batches() {
+    let mut house = House::new().await;
+    house.ground.realtime.limits.publishes = Quota {
+        burst: NonZeroU32::new(2).unwrap(),
+        per_second: NonZeroU32::MIN,
+    };
+    let service = house.ground.start();
+    let mut answers = Vec::new();
+    for rev in 0..3 {
+        let next = batch(
+            &format!("b{rev}"),
+            rev,
+            Mode::Strict,
+            &[make(&format!("n{rev}"))],
+        );
+        answers.push(service.submit(&house.scope, &house.key, &next).await);
+    }
+    let throttled = answers.pop().unwrap();
+    assert!(
+        matches!(
+            throttled,
+            Err(CanvasError::Realtime(RealtimeError::Throttled(_)))
+        ),
+        "{throttled:?}"
+    );
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
