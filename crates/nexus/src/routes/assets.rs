@@ -15,7 +15,7 @@ use super::{
         RegisterBody, View,
     },
     assets_wire::{self as wire, ArtifactQuery, Found, FoundArtifact, MediaQuery, Served, queried},
-    queries::PageQuery,
+    queries::{PageQuery, rest},
 };
 use crate::assets::{
     Assets, Filter, Media, Parent, Presign, RawStorage, ReadMedia, ReadRawStorage, Register, Remove,
@@ -117,12 +117,12 @@ pub(super) async fn list_raw(
     query: Query<PageQuery>,
     assets: Data<Assets>,
 ) -> Result<HttpResponse, Problem> {
+    let (scope, rest) = (&admitted.scope, rest(query.0.limit, []));
     let page = PageRequest::try_from(&query.0)?;
-    let scope = &admitted.scope;
     let page = assets
         .list::<RawStorage>(scope, &Filter::default(), &page)
         .await?;
-    wire::listed::<FileView>(scope, RawStorage::LIST, "", page)
+    wire::listed::<FileView>(scope, RawStorage::LIST, &rest, page)
 }
 
 /// Lists registered media: all of it, what was made from something, or what is of one kind.
@@ -138,7 +138,7 @@ pub(super) async fn list_media(
     let (scope, query) = (&admitted.scope, query.0);
     let (filter, page) = (query.filter()?, query.page()?);
     let page = assets.list::<Media>(scope, &filter, &page).await?;
-    wire::listed::<MediaView>(scope, Media::LIST, &query.filtered(), page)
+    wire::listed::<MediaView>(scope, Media::LIST, &query.rest(), page)
 }
 
 /// Shows what registered media descends from.
@@ -169,8 +169,8 @@ pub(super) async fn list_artifacts(
     let parent = queried::<Parent>("parent", query.parent.as_deref())?;
     let page = PageRequest::parse(query.after.as_deref(), query.limit)?;
     let page = assets.artifacts(scope, parent.as_ref(), &page).await?;
-    let filtered = parent.map(|parent| format!("&parent={parent}"));
-    wire::listed::<MediaView>(scope, "/artifacts", &filtered.unwrap_or_default(), page)
+    let rest = rest(query.limit, [("parent", query.parent.as_deref())]);
+    wire::listed::<MediaView>(scope, "/artifacts", &rest, page)
 }
 
 /// Shows an artifact.

@@ -16,7 +16,10 @@ use identity::{
 use serde::{Deserialize, de::DeserializeOwned};
 use store::{Page, PageRequest};
 
-use super::assets_view::{Files, MediaUpload, PresignedView, RawUpload, RegisterBody, View};
+use super::{
+    assets_view::{Files, MediaUpload, PresignedView, RawUpload, RegisterBody, View},
+    queries::rest,
+};
 use crate::assets::{
     Asset, Assets, Filter, Media, Presign, RawStorage, Register, Remove, Shelf, Upload,
 };
@@ -166,14 +169,9 @@ impl MediaQuery {
     }
 
     /// What the next page is asked for with, beside its cursor.
-    pub(super) fn filtered(&self) -> String {
-        let part = |name: &str, value: &Option<String>| {
-            let value = value.as_deref();
-            value
-                .map(|value| format!("&{name}={value}"))
-                .unwrap_or_default()
-        };
-        part("parent", &self.parent) + &part("kind", &self.kind)
+    pub(super) fn rest(&self) -> String {
+        let (parent, kind) = (self.parent.as_deref(), self.kind.as_deref());
+        rest(self.limit, [("parent", parent), ("kind", kind)])
     }
 }
 
@@ -220,17 +218,17 @@ pub(super) async fn delete<S: Served>(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Answers with a page of the list at `path`, whose next one is asked for with `filtered`.
+/// Answers with a page of the list at `path`, whose next one is asked for with `rest`.
 pub(super) fn listed<V: View>(
     scope: &Scope,
     path: &str,
-    filtered: &str,
+    rest: &str,
     page: Page<Asset>,
 ) -> Result<HttpResponse, Problem> {
     let files = Files::<V>::of(scope, page)?;
     let mut response = HttpResponse::Ok();
     if let Some(next) = &files.next {
-        let link = format!("<{path}?after={next}{filtered}>; rel=\"next\"");
+        let link = format!("<{path}?after={next}{rest}>; rel=\"next\"");
         response.insert_header((header::LINK, link));
     }
     Ok(response.json(files))

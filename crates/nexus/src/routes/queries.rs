@@ -23,9 +23,7 @@ pub(super) trait Selection<M: Model> {
     ) -> impl Future<Output = Result<Page<Record<M>>, Problem>>;
 
     /// What the query of the next page has beside its cursor, with a leading `&`.
-    fn rest(&self) -> String {
-        String::new()
-    }
+    fn rest(&self) -> String;
 }
 
 /// The query of a list.
@@ -34,7 +32,7 @@ pub(crate) struct PageQuery {
     /// The `next` of the page before.
     after: Option<String>,
     /// At most this many, up to 1,000; 100 unless said.
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
 }
 
 /// The query of a list of memory.
@@ -100,6 +98,10 @@ impl<M: Model> Selection<M> for PageQuery {
     async fn page(&self, scope: &Scope, records: &Records<M>) -> Result<Page<Record<M>>, Problem> {
         Ok(records.list(scope, &PageRequest::try_from(self)?).await?)
     }
+
+    fn rest(&self) -> String {
+        rest(self.limit, [])
+    }
 }
 
 impl Selection<Memory> for MemoryQuery {
@@ -117,7 +119,7 @@ impl Selection<Memory> for MemoryQuery {
     }
 
     fn rest(&self) -> String {
-        query([("session_id", self.session_id.as_deref())])
+        rest(self.limit, [("session_id", self.session_id.as_deref())])
     }
 }
 
@@ -145,7 +147,10 @@ impl<B: Publishable> Selection<Publication<B>> for PagesQuery {
     }
 
     fn rest(&self) -> String {
-        query([("published", self.published.then_some("true"))])
+        rest(
+            self.limit,
+            [("published", self.published.then_some("true"))],
+        )
     }
 }
 
@@ -167,12 +172,15 @@ fn unreadable(invalid: &Invalid) -> Problem {
     Problem::new(Code::QueryInvalid, invalid.to_string())
 }
 
-fn query<const N: usize>(pairs: [(&str, Option<&str>); N]) -> String {
-    let said = pairs
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
+/// The rest of a query that goes on with the same `limit` and the other pairs that are said.
+pub(super) fn rest<const N: usize>(
+    limit: Option<usize>,
+    pairs: [(&str, Option<&str>); N],
+) -> String {
+    let limit = limit.map(|limit| limit.to_string());
+    let pairs = pairs.into_iter().chain([("limit", limit.as_deref())]);
     let mut rest = form_urlencoded::Serializer::new(String::new());
-    rest.extend_pairs(said);
+    rest.extend_pairs(pairs.filter_map(|(name, value)| Some((name, value?))));
     match rest.finish() {
         rest if rest.is_empty() => rest,
         rest => format!("&{rest}"),
