@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, rc::Rc, sync::Arc};
 
 use actix_web::{
-    Handler, HttpRequest, HttpResponse, Resource, Responder,
+    Handler, HttpRequest, HttpResponse, Resource, Responder, Route, guard,
     http::{Method, header},
     web::{self, ServiceConfig},
 };
@@ -98,6 +98,14 @@ impl ManifestEntry {
             | Access::Account { action }
             | Access::Public { action, .. } => action,
         }
+    }
+}
+
+impl ManifestEntry {
+    /// Whether `HEAD` is answered as its `GET`, without the body (RFC 9110, section 9.3.2). A
+    /// stream is not opened to be left unread.
+    fn has_head(&self) -> bool {
+        self.method == Method::GET && self.record == RecordRule::RefusalsOnly
     }
 }
 
@@ -215,8 +223,14 @@ impl Routes {
             method: method.clone(),
             path,
         };
+        let has_head = entry.has_head();
         let mount = move |resource: Resource, run: Run| {
-            mount(resource, method.clone(), handler.clone(), Rc::new(run))
+            let route = if has_head {
+                web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+            } else {
+                web::method(method.clone())
+            };
+            mount(resource, route, handler.clone(), Rc::new(run))
         };
         self.entries.push((entry, Arc::new(mount)));
     }
@@ -279,7 +293,10 @@ impl Mounted {
             turns: Arc::clone(&turns),
         };
         for (path, methods) in self.by_path.iter() {
-            let allow: Vec<&str> = methods.keys().map(String::as_str).collect();
+            let mut allow: Vec<&str> = methods.keys().map(String::as_str).collect();
+            if methods.values().any(|(entry, _)| entry.has_head()) {
+                allow.push(Method::HEAD.as_str());
+            }
             let allow = allow.join(", ");
             let refuse = move || {
                 std::future::ready(
@@ -300,13 +317,12 @@ impl Mounted {
     clippy::disallowed_methods,
     reason = "this is where routes are mounted"
 )]
-fn mount<F, A>(resource: Resource, method: Method, handler: F, run: Rc<Run>) -> Resource
+fn mount<F, A>(resource: Resource, route: Route, handler: F, run: Rc<Run>) -> Resource
 where
     F: Handler<A>,
     F::Output: Responder,
     A: Args,
 {
-    let route = web::method(method);
     resource.route(if run.rule.mutates() {
         route.to(move |req: HttpRequest, body: web::Payload| {
             mutate(handler.clone(), req, body.into_inner(), Rc::clone(&run))

@@ -318,7 +318,25 @@ async fn what_is_not_mounted_is_a_problem_too() {
     let reply = send(&world, test::TestRequest::post().uri("/me")).await;
     assert_eq!(
         (reply.status.as_u16(), reply.code(), reply.header("allow")),
-        (405, "method_not_allowed", Some("GET"))
+        (405, "method_not_allowed", Some("GET, HEAD"))
+    );
+}
+
+#[actix_web::test]
+async fn head_is_guarded_and_answered_as_get() {
+    let world = world();
+    let head = || test::TestRequest::default().method(Method::HEAD).uri("/me");
+    assert_eq!(send(&world, head()).await.status.as_u16(), 401);
+    let token = format!("Bearer {}", world.token("u_a"));
+    let known = send(&world, head().insert_header(("authorization", token))).await;
+    assert_eq!(known.status.as_u16(), 200);
+    let write = test::TestRequest::default()
+        .method(Method::HEAD)
+        .uri("/records/known");
+    let refused = send(&world, write).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.header("allow")),
+        (405, Some("PUT"))
     );
 }
 
