@@ -34,7 +34,9 @@ pub fn precondition(req: &HttpRequest) -> Precondition {
 
 fn version_of(tag: &str) -> Option<u64> {
     let hex = tag.strip_prefix('"')?.strip_suffix('"')?;
-    u64::from_str_radix(hex, 16).ok()
+    let version = u64::from_str_radix(hex, 16).ok()?;
+    // Tags are compared as texts: "01" and "A" are none of ours.
+    (format!("{version:x}") == hex).then_some(version)
 }
 
 #[cfg(test)]
@@ -61,7 +63,7 @@ mod tests {
             parsed(&["\"a\", \"10\"", "\"b\""]),
             Precondition::OneOf(vec![10, 16, 11])
         );
-        for none in ["W/\"a\"", "a", "\"xyz\"", ""] {
+        for none in ["W/\"a\"", "a", "\"xyz\"", "", "\"01\"", "\"A\"", "\"+1\""] {
             assert_eq!(parsed(&[none]), Precondition::OneOf(vec![]), "{none:?}");
         }
     }
