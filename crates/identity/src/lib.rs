@@ -20,6 +20,7 @@ mod guard;
 #[cfg(feature = "http")]
 pub mod http;
 mod id;
+mod misfit;
 mod precondition;
 mod presented;
 mod problem;
@@ -42,6 +43,7 @@ pub use id::{
     AppId, AssetId, CanvasId, InvalidId, ProjectId, SessionId, SurfaceId, TenantId, ThreadId,
     UserId,
 };
+pub use misfit::misfit;
 pub use precondition::Precondition;
 pub use presented::{Credential, Presented, Selector, StreamTarget};
 pub use problem::{Code, Problem};

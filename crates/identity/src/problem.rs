@@ -202,7 +202,12 @@ impl Problem {
     #[must_use]
     pub fn invalid(pointer: &str, why: impl Into<String>) -> Self {
         let why = why.into();
-        Self::new(Code::ValidationFailed, format!("{pointer}: {why}"))
+        let place = if pointer.is_empty() {
+            "the body"
+        } else {
+            pointer
+        };
+        Self::new(Code::ValidationFailed, format!("{place}: {why}"))
             .with("errors", json!([{"pointer": pointer, "detail": why}]))
     }
 

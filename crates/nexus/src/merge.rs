@@ -1,6 +1,6 @@
 //! Changing a part of a record: JSON Merge Patch (RFC 7396).
 
-use identity::ContextName;
+use identity::{ContextName, misfit};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -60,7 +60,8 @@ fn strictly<T: DeserializeOwned>(value: Value) -> Result<T, Invalid> {
     });
     let value = read.map_err(|error| {
         let place = pointer(&track.path().to_string());
-        Invalid::new(place, error.to_string())
+        let (place, why) = misfit(&place, &error.to_string());
+        Invalid::new(place, why)
     })?;
     match unknown {
         Some(path) => Err(Invalid::new(pointer(&path), "unknown member")),

@@ -13,7 +13,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use crate::{Code, ContextName, Problem, RequestContext, presented::agree};
+use crate::{Code, ContextName, Problem, RequestContext, misfit, presented::agree};
 
 /// Largest JSON body, in bytes.
 pub const JSON_BYTES_MAX: usize = 256 * 1024;
@@ -202,13 +202,17 @@ pub(crate) fn parse<T: DeserializeOwned>(
 fn pointer(path: &str) -> String {
     match path {
         "" | "." => String::new(),
-        path => format!("/{}", path.replace(['.', '['], "/").replace(']', "")),
+        path => {
+            let path = path.replace(['.', '['], "/").replace(']', "");
+            format!("/{}", path.trim_start_matches('/'))
+        }
     }
 }
 
 fn misread(error: &serde_json::Error, pointer: &str) -> Problem {
     if error.is_data() {
-        return Problem::invalid(pointer, error.to_string());
+        let (pointer, why) = misfit(pointer, &error.to_string());
+        return Problem::invalid(&pointer, why);
     }
     Problem::new(Code::BodyInvalid, format!("The body is not JSON: {error}."))
 }
@@ -259,12 +263,23 @@ mod tests {
             problem.to_json(&ids).pointer("/errors/0/pointer").unwrap(),
             "/parts/1/size"
         );
-        let problem =
-            parse::<Thing>(br#"{"name":"a","parts":[{"size":1,"colour":2}]}"#, None).unwrap_err();
-        assert_eq!(
-            problem.to_json(&ids).pointer("/errors/0/pointer").unwrap(),
-            "/parts/0/colour"
-        );
+        for (body, pointer) in [
+            (
+                r#"{"name":"a","parts":[{"size":1,"colour":2}]}"#,
+                "/parts/0/colour",
+            ),
+            (r#"{"name":"a","parts":[{}]}"#, "/parts/0/size"),
+            ("{}", "/name"),
+            ("[[]]", "/0"),
+        ] {
+            let problem = parse::<Thing>(body.as_bytes(), None).unwrap_err();
+            let said = problem.to_json(&ids);
+            assert_eq!(
+                said.pointer("/errors/0/pointer").unwrap(),
+                pointer,
+                "{body}"
+            );
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ async fn what_comes_of_a_patch_is_checked_as_a_whole() {
         deep = json!({ "a": deep });
     }
     for (patch, place) in [
-        (json!({"title": null}), ""),
+        (json!({"title": null}), "/title"),
         (json!({"title": ""}), "/title"),
         (json!({"title": 7}), "/title"),
         (json!({"colour": "red"}), "/colour"),
