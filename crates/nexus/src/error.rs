@@ -78,6 +78,10 @@ impl From<NexusError> for Problem {
                 "The idempotency key was used for another record.",
             ),
             NexusError::Taken => Self::new(Code::Conflict, "There is one for this place already."),
+            NexusError::Contended => Self::new(
+                Code::Conflict,
+                "Others changed it at the same moment. Nothing of this request was done; send it again.",
+            ),
             full @ NexusError::Full(_) => Self::new(Code::LimitReached, full.to_string()),
             NexusError::ObjectMissing => Self::new(
                 Code::ObjectMissing,
@@ -89,9 +93,7 @@ impl From<NexusError> for Problem {
             )
             .with("differs_in", what),
             NexusError::Denied(denied) => (*denied).into(),
-            unable @ (NexusError::Contended | NexusError::SearchBusy | NexusError::Index(_)) => {
-                Self::unavailable(&unable)
-            }
+            unable @ (NexusError::SearchBusy | NexusError::Index(_)) => Self::unavailable(&unable),
             NexusError::Directory(error) => Self::unavailable(&error),
             NexusError::Store(StoreError::Limit(what)) => {
                 Self::invalid("", format!("is too large to be stored: {what}"))

@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use gatechain::{CommitRefused, Committed, Permit};
-use identity::Scope;
+use identity::{Precondition, Scope};
 use store::{DocKey, Page, PageRequest, Partition, Versioned};
 
 use crate::{
@@ -188,7 +188,8 @@ impl<M: Model> Records<M> {
     ///
     /// # Errors
     /// [`NexusError::Invalid`], [`NexusError::NotFound`], [`NexusError::Stale`],
-    /// [`NexusError::Full`], [`NexusError::Denied`], [`NexusError::Store`].
+    /// [`NexusError::Full`], [`NexusError::Denied`], [`NexusError::Contended`] when `If-Match`
+    /// still holds after another change, [`NexusError::Store`].
     pub async fn replace(
         &self,
         scope: &Scope,
@@ -202,11 +203,13 @@ impl<M: Model> Records<M> {
             ..
         } = permit.mutation();
         value.check()?;
-        let change = self.change(scope, id, precondition, |before, writing| {
+        let (id, asked) = (id.clone(), precondition.clone());
+        let change = self.change(scope, &id, &asked, |before, writing| {
             M::written(value.clone(), Some(before), writing)
         });
         let change = change.await?;
-        done(permit.commit(change.batch).await, change.record)
+        let outcome = permit.commit(change.batch).await;
+        self.done(scope, outcome, change.record, &asked).await
     }
 
     /// Changes a part of what a record says.
@@ -225,11 +228,13 @@ impl<M: Model> Records<M> {
             precondition,
             ..
         } = permit.mutation();
-        let change = self.change(scope, id, precondition, |before, writing| {
+        let (id, asked) = (id.clone(), precondition.clone());
+        let change = self.change(scope, &id, &asked, |before, writing| {
             M::written(patch.applied_to(before)?, Some(before), writing)
         });
         let change = change.await?;
-        done(permit.commit(change.batch).await, change.record)
+        let outcome = permit.commit(change.batch).await;
+        self.done(scope, outcome, change.record, &asked).await
     }
 
     /// Deletes a record; it can be restored for 30 days, unless it would have ended before.
@@ -243,7 +248,9 @@ impl<M: Model> Records<M> {
         permit: Permit<Delete<M>>,
     ) -> Result<Record<M>, NexusError> {
         let change = self.deletion(scope, permit.mutation()).await?;
-        done(permit.commit(change.batch).await, change.record)
+        let asked = permit.mutation().precondition.clone();
+        let outcome = permit.commit(change.batch).await;
+        self.done(scope, outcome, change.record, &asked).await
     }
 
     /// Brings a deleted record back, as a new revision.
@@ -257,8 +264,40 @@ impl<M: Model> Records<M> {
         permit: Permit<Restore<M>>,
     ) -> Result<Record<M>, NexusError> {
         let _turn = self.core.turn::<M>(scope).await;
-        let change = self.restoration(scope, &permit.mutation().id).await?;
-        done(permit.commit(change.batch).await, change.record)
+        let id = permit.mutation().id.clone();
+        let change = self.restoration(scope, &id).await?;
+        match permit.commit(change.batch).await {
+            Ok(_) => Ok(change.record),
+            Err(CommitRefused::Conflict(_)) => {
+                self.restoration(scope, &id).await?;
+                Err(NexusError::Contended)
+            }
+            Err(refused) => Err(refused.into()),
+        }
+    }
+
+    /// The record that a commit made; who was late learns what is there now.
+    async fn done<T>(
+        &self,
+        scope: &Scope,
+        outcome: Result<Committed<T>, CommitRefused>,
+        record: Record<M>,
+        asked: &Precondition,
+    ) -> Result<Record<M>, NexusError> {
+        match outcome {
+            Ok(_) => Ok(record),
+            Err(CommitRefused::Conflict(_)) => {
+                let now = self.find(scope, &record.id).await?;
+                let now = now.ok_or(NexusError::NotFound)?;
+                let holds = asked.holds(Some(now.revision));
+                Err(if holds {
+                    NexusError::Contended
+                } else {
+                    NexusError::Stale
+                })
+            }
+            Err(refused) => Err(refused.into()),
+        }
     }
 }
 
@@ -274,17 +313,12 @@ impl<B: Publishable> Records<Publication<B>> {
         permit: Permit<Publish<B>>,
     ) -> Result<Record<Publication<B>>, NexusError> {
         let Publish { id, precondition } = permit.mutation();
-        let change = self.change(scope, id, precondition, |before, writing| {
+        let (id, asked) = (id.clone(), precondition.clone());
+        let change = self.change(scope, &id, &asked, |before, writing| {
             Ok(before.published(writing))
         });
         let change = change.await?;
-        done(permit.commit(change.batch).await, change.record)
+        let outcome = permit.commit(change.batch).await;
+        self.done(scope, outcome, change.record, &asked).await
     }
-}
-
-fn done<M, T>(
-    outcome: Result<Committed<T>, CommitRefused>,
-    record: Record<M>,
-) -> Result<Record<M>, NexusError> {
-    outcome.map(|_| record).map_err(NexusError::from)
 }

@@ -107,6 +107,31 @@ async fn racing_requests_with_one_key_make_one_record() {
 }
 
 #[tokio::test]
+async fn of_racing_changes_one_is_made_and_the_others_are_stale() {
+    let house = House::new();
+    let scope = house.scope("t_a", Env::Dev).await;
+    let made = house.made(&scope, "One").await;
+    let id = &made.id;
+    let racers = (0..8).map(|_| house.replace(&scope, id, card("Two"), revision(1)));
+    let answers = futures_util::future::join_all(racers).await;
+    let stale = |answer: &Result<_, _>| matches!(answer, Err(NexusError::Stale));
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| stale(answer)).count(), 7);
+
+    // Whoever did not say which revision is told to try again.
+    let racers = (0..8).map(|_| house.replace(&scope, id, card("Three"), Precondition::Exists));
+    let answers = futures_util::future::join_all(racers).await;
+    let late = |answer: &Result<_, _>| matches!(answer, Err(NexusError::Contended));
+    assert!(answers.iter().all(|answer| answer.is_ok() || late(answer)));
+    assert!(answers.iter().any(late) && answers.iter().any(Result::is_ok));
+
+    let racers = (0..8).map(|_| house.delete(&scope, id, Precondition::Any));
+    let answers = futures_util::future::join_all(racers).await;
+    let gone = |answer: &Result<_, _>| matches!(answer, Err(NexusError::NotFound));
+    assert_eq!(answers.iter().filter(|answer| gone(answer)).count(), 7);
+}
+
+#[tokio::test]
 async fn nothing_is_found_from_another_tenant_or_environment() {
     let house = House::new();
     let scope = house.scope("t_a", Env::Dev).await;
