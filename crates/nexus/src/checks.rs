@@ -44,6 +44,14 @@ pub(crate) fn line(pointer: &str, value: &str, bytes_max: usize) -> Result<(), I
     text(pointer, value, bytes_max)
 }
 
+/// As [`line`], or nothing.
+pub(crate) fn optional_line(pointer: &str, value: &str, bytes_max: usize) -> Result<(), Invalid> {
+    if value.is_empty() {
+        return Ok(());
+    }
+    line(pointer, value, bytes_max)
+}
+
 /// Refuses more than `most` items.
 pub(crate) fn count(pointer: &str, count: usize, most: usize) -> Result<(), Invalid> {
     if count > most {

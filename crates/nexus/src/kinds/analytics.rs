@@ -48,6 +48,7 @@ pub struct EventBody {
     /// What happened, such as `page.viewed`: at most 128 of `A-Z a-z 0-9 . _ : -`.
     pub name: String,
     /// The version of the schema of `properties`, 1 at least.
+    #[serde(default = "first_version")]
     pub schema_version: u32,
     /// To what the person consented.
     pub consent: Consent,
@@ -161,6 +162,11 @@ impl Body for EventBody {
         }
         json("/properties", &self.properties, PROPERTIES_BYTES_MAX)
     }
+}
+
+/// The version of who has one form of an event.
+const fn first_version() -> u32 {
+    1
 }
 
 impl Consent {

@@ -23,6 +23,7 @@ pub struct Maybe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// At most 64 KiB.
+    #[serde(default)]
     pub text: String,
     /// At most 50 different ones of at most 64 bytes.
     #[serde(default)]
@@ -56,6 +57,8 @@ impl Body for Maybe {
     fn check(&self) -> Result<(), Invalid> {
         if let Some(title) = &self.title {
             line("/title", title, TITLE_BYTES_MAX)?;
+        } else if self.text.is_empty() {
+            return Err(Invalid::new("/text", "is missing, and so is a title"));
         }
         text("/text", &self.text, TEXT_BYTES_MAX)?;
         tags(&self.tags)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Publishable, publication::check_page};
 use crate::{
     Body, Invalid,
-    checks::{json, line, text},
+    checks::{json, optional_line, text},
 };
 
 const TITLE_BYTES_MAX: usize = 300;
@@ -32,6 +32,7 @@ pub struct PageContent {
     #[cfg_attr(feature = "http", schema(value_type = Option<String>))]
     pub surface_id: Option<SurfaceId>,
     /// One line, at most 300 bytes.
+    #[serde(default)]
     pub title: String,
     /// Markdown (CommonMark), at most 96 KiB. It is kept as it is; whoever shows it sanitises it.
     #[serde(default)]
@@ -68,7 +69,7 @@ impl Publishable for PageContent {
 impl Body for PageContent {
     fn check(&self) -> Result<(), Invalid> {
         check_page("/page", &self.page)?;
-        line("/title", &self.title, TITLE_BYTES_MAX)?;
+        optional_line("/title", &self.title, TITLE_BYTES_MAX)?;
         text("/body", &self.body, BODY_BYTES_MAX)?;
         json("/fields", &self.fields, FIELDS_BYTES_MAX)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Publishable, publication::check_page};
 use crate::{
     Body, Invalid,
-    checks::{address, line},
+    checks::{address, line, optional_line},
 };
 
 /// Engines show about 60 characters of a title and 160 of a description.
@@ -32,6 +32,7 @@ pub struct Seo {
     #[cfg_attr(feature = "http", schema(value_type = Option<String>))]
     pub surface_id: Option<SurfaceId>,
     /// One line, at most 300 bytes.
+    #[serde(default)]
     pub title: String,
     /// One line, at most 1,000 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,7 +127,7 @@ impl Publishable for Seo {
 impl Body for Seo {
     fn check(&self) -> Result<(), Invalid> {
         check_page("/page", &self.page)?;
-        line("/title", &self.title, TITLE_BYTES_MAX)?;
+        optional_line("/title", &self.title, TITLE_BYTES_MAX)?;
         said(
             "/description",
             self.description.as_ref(),

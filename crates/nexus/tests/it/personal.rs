@@ -250,12 +250,15 @@ fn what_is_remembered_has_limits() {
     }
     for (body, pointer) in [
         (json!({"text": "\u{7}"}), "/text"),
+        (json!({}), "/text"),
+        (json!({"pinned": true, "text": ""}), "/text"),
         (json!({"text": "t", "title": ""}), "/title"),
         (json!({"text": "x".repeat(64 * 1024 + 1)}), "/text"),
     ] {
         let refused = body_of::<Maybe>(body).check().unwrap_err();
         assert_eq!(refused.pointer, pointer);
     }
+    assert_eq!(body_of::<Maybe>(json!({"title": "t"})).check(), Ok(()));
 }
 
 #[tokio::test]

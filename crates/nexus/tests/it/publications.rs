@@ -150,6 +150,13 @@ fn pages_and_what_is_said_of_them_have_limits() {
     for good in ["/", "/pricing", "index", "/a/b-c_d.~e"] {
         assert_eq!(check(json!({"page": good, "title": "t"})), Ok(()), "{good}");
     }
+    assert_eq!(
+        check(json!({"page": "/"})),
+        Ok(()),
+        "a draft begins with less"
+    );
+    let spaced = check(json!({"page": "/", "title": " t"}));
+    assert_eq!(spaced.unwrap_err().pointer, "/title");
     for bad in [
         "", "/a b", "/..", "../x", "/a/./b", "/%2e", "/ä", "/a?b", "/a\u{0}",
     ] {
@@ -176,7 +183,8 @@ fn seo_has_the_fields_that_engines_read() {
     let seo = body_of::<Publication<Seo>>(whole.clone());
     assert_eq!(seo.check(), Ok(()));
     assert_eq!(serde_json::to_value(&seo).unwrap(), whole);
-    let least = body_of::<Publication<Seo>>(json!({"page": "/", "title": "t"}));
+    let least = body_of::<Publication<Seo>>(json!({"page": "/"}));
+    assert_eq!((least.check(), least.title.as_str()), (Ok(()), ""));
     assert!(least.robots.index && least.robots.follow);
     for (member, value, pointer) in [
         ("title", json!("x".repeat(301)), "/title"),
