@@ -5,7 +5,7 @@ use std::fmt;
 use identity::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BatchId, ClientId, Digest, Effective};
+use crate::model::{BatchId, ClientId, Damaged, Digest, Effective, State};
 
 /// How a batch meets commits that its client has not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,17 @@ impl Commit {
         self.commit_hash.unwrap_or(Digest::ZERO)
     }
 
+    /// Does on `state` what it did; a restore does nothing.
+    ///
+    /// # Errors
+    /// [`Damaged`] when it does not fit; then the state is to be thrown away.
+    pub(crate) fn perform_on(&self, state: &mut State) -> Result<(), Damaged> {
+        let changes = self.commands.iter().map(|command| &command.change);
+        changes
+            .into_iter()
+            .try_for_each(|change| state.perform(change))
+    }
+
     /// Whether it is whole, and comes right after the commit `rev` whose hash is `prev`.
     #[must_use]
     pub fn follows(&self, rev: u64, prev: &Digest) -> bool {
@@ -115,7 +126,7 @@ impl Commit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Command, Kind, State};
+    use crate::model::{Command, Kind};
 
     #[test]
     fn a_commit_is_written_in_its_canonical_form() {

@@ -1,6 +1,7 @@
 //! What can go wrong, and the problem each becomes.
 
 use identity::{Code, Problem};
+use nexus::NexusError;
 use realtime::RealtimeError;
 use serde_json::json;
 use store::{CommitError, InvalidPage, StoreError};
@@ -36,6 +37,18 @@ pub enum CanvasError {
     /// There is no such revision, batch or version here (any more).
     #[error("there is no such revision here")]
     NotFound,
+    /// The replay would be too large.
+    #[error("the replay would be too large")]
+    ReplayTooLarge {
+        /// The last revision with which it would not be; `None` when there is none.
+        fits_to: Option<u64>,
+    },
+    /// As many artifacts are being made as may be at once.
+    #[error("other artifacts are being made")]
+    Busy,
+    /// The artifact was not stored.
+    #[error(transparent)]
+    Artifact(#[from] NexusError),
     /// Other nodes were faster, again and again.
     #[error("the canvas was changed by other nodes meanwhile")]
     Contended,
@@ -124,7 +137,13 @@ impl From<CanvasError> for Problem {
             )
             .with("skipped", json!(skipped)),
             CanvasError::NotFound => Self::not_found(),
-            contended @ CanvasError::Contended => Self::unavailable(&contended),
+            CanvasError::ReplayTooLarge { fits_to } => Self::invalid(
+                "/to_rev",
+                "the replay would be too large; ask for fewer revisions",
+            )
+            .with("fits_to", json!(fits_to)),
+            CanvasError::Artifact(error) => error.into(),
+            unable @ (CanvasError::Contended | CanvasError::Busy) => Self::unavailable(&unable),
             CanvasError::Realtime(error) => error.into(),
             CanvasError::Store(error) => Self::unavailable(&error),
         }

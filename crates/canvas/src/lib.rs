@@ -16,22 +16,25 @@ mod actions;
 mod batch;
 mod commit;
 mod error;
+mod exports;
 pub mod model;
+pub mod replay;
 #[cfg(feature = "http")]
 mod routes;
 mod service;
 mod stored;
 
 pub use actions::{
-    CreateCanvas, ReadCanvas, ReadCanvasAudit, RestoreCanvas, SendCommands, UndoBatch,
+    CreateCanvas, MakeReplay, ReadCanvas, ReadCanvasAudit, RestoreCanvas, SendCommands, UndoBatch,
 };
 pub use batch::{CommandBatch, Identity, Sent};
 pub use commit::{Actor, Commit, Mode};
 pub use error::{CanvasError, Elsewhere, Elsewise};
+pub use exports::{Exports, REPLAY_CONTENT_TYPE, REPLAY_KIND, ReplayOf};
 #[cfg(feature = "http")]
-pub use routes::{openapi, routes};
+pub use routes::{OwnCanvas, ReplayBody, openapi, routes};
 pub use service::{
-    Applied, CanvasConfig, CanvasDeps, CanvasService, CommitPage, Recovery, Restore, Snapshot,
-    Undoing, View, Way,
+    Applied, CanvasConfig, CanvasDeps, CanvasService, CommitPage, MadeReplay, Recovery,
+    ReplayRange, Restore, Snapshot, Undoing, View, Way,
 };
 pub use stored::{RECEIPT_LIFE, Version};

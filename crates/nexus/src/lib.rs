@@ -46,7 +46,7 @@ pub use records::{IdempotencyKey, Made, Records};
 pub use routes::{Changing, Deleted, EventBatch, New, openapi, routes};
 #[cfg(feature = "http")]
 pub use routes::{
-    MediaUpload, RawUpload, RegisterBody, Removable, Served, asset_openapi, asset_routes,
-    search_openapi, search_routes,
+    MediaUpload, RawUpload, RegisterBody, Removable, Served, artifact_made, asset_openapi,
+    asset_routes, search_openapi, search_routes,
 };
 pub use snippets::{KeepSnippet, ReadSnippets, Snippet, Snippets};

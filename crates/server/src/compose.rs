@@ -18,7 +18,7 @@ use std::{
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context;
 use audit::service::{Audit, AuditDeps, AuditRecorder};
-use canvas::CanvasService;
+use canvas::{CanvasService, Exports};
 use control::{Control, ControlConfig, ControlDeps, PasswordCost, SecretRef, Secrets};
 use engine_embedded::Embedded;
 use flags::{Flags, FlagsDeps};
@@ -68,6 +68,7 @@ pub struct Composed {
     guard: Data<Guard>,
     realtime: Data<Realtime>,
     canvases: Data<CanvasService>,
+    exports: Data<Exports>,
     train_prefs: Data<TrainPrefs>,
     flags: Data<Flags>,
     flag_tail: Data<FlagTail>,
@@ -307,7 +308,7 @@ impl Composed {
         let guard = Arc::new(guard.with_tickets(office));
         let recording = Recording::To(Arc::new(AuditRecorder::new(Arc::clone(&audit))));
         let realtime = foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
-        let canvases = canvases::service(&foundation.engine, &foundation.clock, &realtime);
+        let (canvases, exports) = canvases::services(&foundation, &realtime, &assets);
         search::keep_snippets(&realtime, &nexus, &gates);
         let flag_tail = FlagTail::new(Arc::clone(&flags), &realtime, &*foundation.entropy);
         let draining = Arc::new(AtomicBool::new(false));
@@ -336,7 +337,8 @@ impl Composed {
             audit_tail: Data::new(AuditTail::new(Arc::clone(&audit), &realtime)),
             guard: Data::from(guard),
             realtime: Data::from(realtime),
-            canvases: Data::new(canvases),
+            canvases,
+            exports,
             train_prefs: Data::from(train_prefs),
             flag_tail: Data::new(flag_tail),
             flags: Data::from(flags),
@@ -362,6 +364,7 @@ impl Composed {
             .app_data(Data::from(Arc::clone(&self.control)))
             .app_data(self.realtime.clone())
             .app_data(self.canvases.clone())
+            .app_data(self.exports.clone())
             .app_data(self.train_prefs.clone())
             .app_data(self.flags.clone())
             .app_data(self.flag_tail.clone())

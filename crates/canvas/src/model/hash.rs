@@ -8,6 +8,8 @@
 //! | a bucket | `01` | the hashes of its nodes, ascending: the nodes whose hash begins with the byte `b` |
 //! | a state | `02` | the hashes of the 256 buckets, `b` from 0 to 255 |
 //! | a commit | `03` | its canonical JSON without `commit_hash` |
+//! | a part of a replay | `04` | its bytes in the file |
+//! | a replay | `05` | the bytes of its footer |
 //!
 //! So a change of one node costs its own hash, two buckets and the 8 KiB of the state, however many
 //! nodes there are; and whoever has the nodes can make the hash in a few lines.
@@ -22,6 +24,8 @@ const OF_NODE: u8 = 0;
 const OF_BUCKET: u8 = 1;
 const OF_STATE: u8 = 2;
 const OF_COMMIT: u8 = 3;
+const OF_REPLAY_PART: u8 = 4;
+const OF_REPLAY: u8 = 5;
 const BUCKETS: usize = 256;
 
 /// A SHA-256; written as 64 small hexadecimal digits.
@@ -44,6 +48,18 @@ impl Digest {
 
     pub(crate) fn of_commit(canonical: &[u8]) -> Self {
         Self::of(OF_COMMIT, [canonical])
+    }
+
+    pub(crate) fn of_replay_part(bytes: &[u8]) -> Self {
+        Self::of(OF_REPLAY_PART, [bytes])
+    }
+
+    pub(crate) fn of_replay_manifest(footer: &[u8]) -> Self {
+        Self::of(OF_REPLAY, [footer])
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// A hash over parts that cannot run into each other, for names that are made from several.

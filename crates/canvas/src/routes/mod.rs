@@ -1,6 +1,7 @@
 //! Everything this crate serves: admit, call one service, answer.
 
 mod change;
+mod export;
 mod read;
 mod wire;
 
@@ -18,8 +19,10 @@ use crate::{CanvasError, CanvasService};
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 
+pub use wire::ReplayBody;
+
 /// Mounts the canvases; the server mounts them, and so can you. The application needs
-/// `Data<CanvasService>` and `Data<Audit>` besides what `identity` needs.
+/// `Data<CanvasService>`, `Data<Exports>`, `Data<GateChain>` and `Data<Audit>` besides what `identity` needs.
 pub fn routes(routes: &mut Routes) {
     routes.tenant(Method::POST, "/canvas", change::create);
     routes.tenant(Method::GET, "/canvas", read::list);
@@ -35,6 +38,7 @@ pub fn routes(routes: &mut Routes) {
     routes.tenant(Method::POST, "/canvas/{canvas_id}/commands", change::send);
     routes.tenant(Method::POST, "/canvas/{canvas_id}/undo", change::undo);
     routes.tenant(Method::POST, "/canvas/{canvas_id}/restore", change::restore);
+    routes.tenant(Method::POST, "/canvas/{canvas_id}/replays", export::replay);
 }
 
 #[derive(OpenApi)]
@@ -49,6 +53,7 @@ pub fn routes(routes: &mut Routes) {
     change::send,
     change::undo,
     change::restore,
+    export::replay,
 ))]
 struct Api;
 
@@ -59,7 +64,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 /// The canvas that the path names.
-pub(crate) struct OwnCanvas(CanvasKey);
+pub struct OwnCanvas(CanvasKey);
 
 impl Object for OwnCanvas {
     async fn locate(scope: &Scope, req: &HttpRequest) -> Result<Self, Problem> {

@@ -1,13 +1,13 @@
 //! Bodies and answers.
 
-use identity::CanvasId;
+use identity::{CanvasId, Problem};
 use realtime::Canvas;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Applied, CanvasError, CommandBatch, Commit, Identity, Mode, Restore, Sent, Undoing, Version,
-    View,
+    Applied, CanvasError, CommandBatch, Commit, Identity, Mode, ReplayRange, Restore, Sent,
+    Undoing, Version, View,
     model::{BatchId, ClientId, CommandId, Digest, Effective, Node, Skipped, State},
 };
 
@@ -19,6 +19,25 @@ pub(crate) struct CreateBody {
     pub(super) canvas_id: Option<CanvasId>,
     /// What people call it.
     pub(super) title: Option<String>,
+}
+
+/// Which revisions a replay is of.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct ReplayBody {
+    /// The first; the oldest that is kept unless said.
+    from_rev: Option<u64>,
+    /// The last; the head unless said.
+    to_rev: Option<u64>,
+}
+
+impl ReplayBody {
+    pub(super) fn range(&self) -> Result<ReplayRange, Problem> {
+        let &Self { from_rev, to_rev } = self;
+        if to_rev.is_some_and(|to| from_rev.is_some_and(|from| from > to)) {
+            return Err(Problem::invalid("/to_rev", "is before from_rev"));
+        }
+        Ok(ReplayRange { from_rev, to_rev })
+    }
 }
 
 /// A batch of commands.

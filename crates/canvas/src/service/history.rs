@@ -86,11 +86,9 @@ pub(super) fn replay(state: &mut State, stored: &StoredCommit) -> Result<(), Can
             commit.rev
         )));
     }
-    for command in &commit.commands {
-        state
-            .perform(&command.change)
-            .map_err(|error| CanvasError::damaged(format!("commit {}: {error}", commit.rev)))?;
-    }
+    commit
+        .perform_on(state)
+        .map_err(|error| CanvasError::damaged(format!("commit {}: {error}", commit.rev)))?;
     if state.hash() != commit.state_hash {
         let what = format!("commit {} makes another state than it says", commit.rev);
         return Err(CanvasError::damaged(what));

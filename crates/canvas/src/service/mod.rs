@@ -9,6 +9,7 @@ mod load;
 mod publish;
 mod read;
 mod recover;
+mod replay;
 mod revert;
 mod snapshot;
 mod submit;
@@ -21,6 +22,7 @@ use store::{Documents, EventLog};
 
 pub use read::{CommitPage, View};
 pub use recover::{Recovery, Snapshot, Way};
+pub use replay::{MadeReplay, ReplayRange};
 pub use revert::{Restore, Undoing};
 
 use crate::model::{Digest, Effective, Skipped};

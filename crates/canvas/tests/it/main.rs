@@ -20,5 +20,6 @@ mod model;
 mod nodes;
 mod oracle;
 mod recovery;
+mod replay;
 mod submit;
 mod undo;

@@ -1,10 +1,14 @@
 //! The routes of raw storage, of media, and of the artifacts among it.
 
-use actix_web::{HttpResponse, http::Method, web::Data};
+use actix_web::{
+    HttpResponse,
+    http::{Method, header},
+    web::Data,
+};
 use gatechain::http::Gated;
 use identity::{
-    Problem,
-    http::{Admitted, Query, Routes},
+    Problem, Remarks, Scope,
+    http::{Admitted, Query, Routes, remarked},
 };
 use store::PageRequest;
 use utoipa::OpenApi;
@@ -18,7 +22,8 @@ use super::{
     queries::{PageQuery, rest},
 };
 use crate::assets::{
-    Assets, Filter, Media, Parent, Presign, RawStorage, ReadMedia, ReadRawStorage, Register, Remove,
+    Asset, Assets, Filter, Media, Parent, Presign, RawStorage, ReadMedia, ReadRawStorage, Register,
+    Remove,
 };
 
 /// The handlers that both shelves have.
@@ -195,6 +200,20 @@ pub(super) async fn artifact_content(
     assets: Data<Assets>,
 ) -> Result<HttpResponse, Problem> {
     wire::content(&admitted.scope, &admitted.object.asset, &assets).await
+}
+
+/// Answers that the system has made an artifact, and what it is.
+///
+/// # Errors
+/// When it has no key, which is a fault of ours.
+pub fn artifact_made(scope: &Scope, asset: Asset) -> Result<HttpResponse, Problem> {
+    let remarks = Remarks::default()
+        .with("asset_id", &asset.id)
+        .with("size", asset.facts.size);
+    let response = HttpResponse::Created()
+        .insert_header((header::LOCATION, format!("/artifacts/{}", asset.id)))
+        .json(MediaView::of(scope, asset)?);
+    Ok(remarked(response, remarks))
 }
 
 pub(super) fn mount(routes: &mut Routes) {

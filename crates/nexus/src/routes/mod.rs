@@ -13,6 +13,7 @@ mod view;
 
 use identity::http::Routes;
 
+pub use assets::artifact_made;
 pub use assets_view::{MediaUpload, RawUpload, RegisterBody};
 pub use assets_wire::{Removable, Served};
 pub use objects::{Changing, Deleted, New};

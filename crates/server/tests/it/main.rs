@@ -34,6 +34,7 @@ mod recipes_gated;
 mod recipes_nexus;
 mod refusals;
 mod removal;
+mod replays;
 mod search;
 mod startup;
 mod streams;
