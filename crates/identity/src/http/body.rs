@@ -43,7 +43,8 @@ impl Body for () {
 
 /// A JSON body of at most [`JSON_BYTES_MAX`]; unknown members are refused.
 ///
-/// An empty body counts as `{}`. The names of a context (`tenant_id`, `env`, …)
+/// An empty body counts as `{}`, but not that of a `PUT` or `PATCH`: one that was lost on the way
+/// would replace what is there with nothing. The names of a context (`tenant_id`, `env`, …)
 /// may appear on a tenant's routes if they agree with the headers.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
@@ -98,6 +99,12 @@ async fn collect(req: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Prob
         return Err(Problem::new(
             Code::BodyInvalid,
             "Send Content-Type: application/json.",
+        ));
+    }
+    if body.is_empty() && [Method::PUT, Method::PATCH].contains(req.method()) {
+        return Err(Problem::new(
+            Code::BodyInvalid,
+            "Send a body; {} says that there is nothing to say.",
         ));
     }
     Ok(body)
@@ -279,6 +286,20 @@ mod tests {
                 pointer,
                 "{body}"
             );
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_lost_body_replaces_nothing() {
+        use actix_web::test::TestRequest;
+        for (request, read) in [
+            (TestRequest::post(), true),
+            (TestRequest::put(), false),
+            (TestRequest::patch(), false),
+        ] {
+            let (req, mut payload) = request.to_http_parts();
+            let body = Json::<Value>::read(&req, &mut payload, None).await;
+            assert_eq!(body.is_ok(), read, "{}", req.method());
         }
     }
 
