@@ -23,7 +23,7 @@ const TENANTS: usize = 10_000;
 const EACH: usize = 100;
 /// Small tenants are filled at the same time, so many at once.
 const FILLED_AT_ONCE: usize = 8;
-const LOOKS: usize = 1_000;
+const LOOKS: usize = 200;
 const PAGE: usize = 100;
 const HITS: usize = 20;
 /// How long an index may take to be built.
@@ -43,11 +43,16 @@ async fn growing() -> Result<Vec<Row>> {
     let (mut rows, mut made) = (Vec::new(), 0);
     for size in SIZES {
         eprintln!("nexus: one tenant grows to {size} records");
+        let filling = Instant::now();
         house.fill(&scope, made, size).await?;
         made = size;
         let building = Instant::now();
         until_current(&house, &scope).await?;
         let built = building.elapsed();
+        eprintln!(
+            "nexus: made in {:.1?}, in the index after another {built:.1?}",
+            building.duration_since(filling)
+        );
         rows.push(row(
             &format!("list, a page of {PAGE} of {size} records"),
             &lists(&house, &scope).await?,
@@ -56,11 +61,7 @@ async fn growing() -> Result<Vec<Row>> {
         let built = format!(", index level after {:.1} s", built.as_secs_f64());
         for (kind, text) in [("a frequent word", "plan"), ("a rare one", "item7")] {
             let what = format!("search, {kind} among {size} records");
-            rows.push(row(
-                &what,
-                &searches(&house, &scope, text).await?,
-                &built,
-            ));
+            rows.push(row(&what, &searches(&house, &scope, text).await?, &built));
         }
     }
     house.close().await;
