@@ -5,6 +5,7 @@ use identity::{Action, Role};
 identity::action!(CreateCanvas, "canvas.create", Member);
 identity::action!(ReadCanvas, "canvas.read", Viewer);
 identity::action!(ReadCanvasAudit, "canvas.audit.read", Member);
+identity::action!(MakePreview, "canvas.preview", Member);
 identity::action!(MakeReplay, "canvas.replay", Member);
 identity::action!(RestoreCanvas, "canvas.restore", Member);
 identity::action!(UndoBatch, "canvas.undo", Member);

@@ -9,12 +9,16 @@ use realtime::CanvasKey;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
-use crate::{CanvasError, CanvasService, MadeReplay, MakeReplay, ReplayRange};
+use crate::{
+    CanvasError, CanvasService, MadeReplay, MakePreview, MakeReplay, ReplayRange, View, preview,
+};
 
 /// The kind of artifacts that are replays.
 pub const REPLAY_KIND: &str = "canvas_replay";
 /// Their media type.
 pub const REPLAY_CONTENT_TYPE: &str = "application/vnd.tenantry.replay";
+/// The kind of artifacts that are previews.
+pub const PREVIEW_KIND: &str = "canvas_preview";
 /// Artifacts that are made at once in one process; each takes up to some 100 MiB.
 const MAKING_MAX: usize = 2;
 
@@ -40,6 +44,36 @@ impl ReplayOf {
 
 impl Mutation for ReplayOf {
     type Action = MakeReplay;
+    const KIND: &'static str = "canvas";
+
+    fn target(&self) -> Option<&str> {
+        Some(self.key.canvas().as_str())
+    }
+
+    fn payload_sha256(&self) -> Option<PayloadHash> {
+        self.payload
+    }
+}
+
+/// Making a picture of a canvas.
+#[derive(Debug, Clone)]
+pub struct PreviewOf {
+    key: CanvasKey,
+    rev: Option<u64>,
+    payload: Option<PayloadHash>,
+}
+
+impl PreviewOf {
+    /// Makes one of the revision `rev`, or of the head; `payload` is the hash of the body that asks
+    /// for it.
+    #[must_use]
+    pub const fn new(key: CanvasKey, rev: Option<u64>, payload: Option<PayloadHash>) -> Self {
+        Self { key, rev, payload }
+    }
+}
+
+impl Mutation for PreviewOf {
+    type Action = MakePreview;
     const KIND: &'static str = "canvas";
 
     fn target(&self) -> Option<&str> {
@@ -85,6 +119,49 @@ impl Exports {
         let artifact = artifact_of(made)?;
         Ok(self.assets.put_artifact(scope, permit, artifact).await?)
     }
+
+    /// Makes a picture of a revision, and stores it as an artifact whose parent is the canvas.
+    ///
+    /// # Errors
+    /// [`CanvasError::NotFound`] when the revision is not kept; else as for [`Exports::replay`].
+    pub async fn preview(
+        &self,
+        scope: &Scope,
+        permit: Permit<PreviewOf>,
+    ) -> Result<Asset, CanvasError> {
+        let _turn = self.making.try_acquire().map_err(|_| CanvasError::Busy)?;
+        let PreviewOf { key, rev, .. } = permit.mutation();
+        let view = match rev {
+            Some(rev) => self.canvases.view_at(key, *rev).await?,
+            None => self.canvases.view(key).await?,
+        };
+        let artifact = picture_of(key, view).await?;
+        Ok(self.assets.put_artifact(scope, permit, artifact).await?)
+    }
+}
+
+async fn picture_of(key: &CanvasKey, view: View) -> Result<NewArtifact, CanvasError> {
+    let canvas = key.canvas().clone();
+    let meta = Map::from_iter([
+        ("epoch".to_owned(), json!(view.epoch)),
+        ("rev".to_owned(), json!(view.rev)),
+        (
+            "state_hash".to_owned(),
+            Value::from(view.state_hash.to_string()),
+        ),
+    ]);
+    let filename = format!("{canvas}-{}.svg", view.rev);
+    let name = format!("{canvas} revision {}", view.rev);
+    let draw = move || preview::svg(&name, &view.state_hash, &view.state);
+    let svg = tokio::task::spawn_blocking(draw).await;
+    Ok(NewArtifact {
+        filename: filename.parse().map_err(CanvasError::damaged)?,
+        parent: Parent::Canvas(canvas),
+        kind: PREVIEW_KIND.parse().map_err(CanvasError::damaged)?,
+        content_type: "image/svg+xml".parse().map_err(CanvasError::damaged)?,
+        meta: Meta::try_from(meta).map_err(CanvasError::damaged)?,
+        bytes: svg.map_err(CanvasError::damaged)?.into(),
+    })
 }
 
 fn artifact_of(made: MadeReplay) -> Result<NewArtifact, CanvasError> {

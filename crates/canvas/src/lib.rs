@@ -18,6 +18,7 @@ mod commit;
 mod error;
 mod exports;
 pub mod model;
+pub mod preview;
 pub mod replay;
 #[cfg(feature = "http")]
 mod routes;
@@ -25,14 +26,15 @@ mod service;
 mod stored;
 
 pub use actions::{
-    CreateCanvas, MakeReplay, ReadCanvas, ReadCanvasAudit, RestoreCanvas, SendCommands, UndoBatch,
+    CreateCanvas, MakePreview, MakeReplay, ReadCanvas, ReadCanvasAudit, RestoreCanvas,
+    SendCommands, UndoBatch,
 };
 pub use batch::{CommandBatch, Identity, Sent};
 pub use commit::{Actor, Commit, Mode};
 pub use error::{CanvasError, Elsewhere, Elsewise};
-pub use exports::{Exports, REPLAY_CONTENT_TYPE, REPLAY_KIND, ReplayOf};
+pub use exports::{Exports, PREVIEW_KIND, PreviewOf, REPLAY_CONTENT_TYPE, REPLAY_KIND, ReplayOf};
 #[cfg(feature = "http")]
-pub use routes::{OwnCanvas, ReplayBody, openapi, routes};
+pub use routes::{OwnCanvas, PreviewBody, ReplayBody, openapi, routes};
 pub use service::{
     Applied, CanvasConfig, CanvasDeps, CanvasService, CommitPage, MadeReplay, Recovery,
     ReplayRange, Restore, Snapshot, Undoing, View, Way,

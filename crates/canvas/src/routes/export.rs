@@ -4,8 +4,11 @@ use actix_web::{HttpResponse, web::Data};
 use gatechain::http::{FromRequest, Gated, Sent};
 use identity::{Problem, Scope};
 
-use super::{OwnCanvas, wire::ReplayBody};
-use crate::{Exports, ReplayOf};
+use super::{
+    OwnCanvas,
+    wire::{PreviewBody, ReplayBody},
+};
+use crate::{Exports, PreviewOf, ReplayOf};
 
 impl FromRequest for ReplayOf {
     type Body = ReplayBody;
@@ -19,6 +22,34 @@ impl FromRequest for ReplayOf {
         let range = sent.body.range()?;
         Ok(Self::new(key.clone(), range, sent.sha256))
     }
+}
+
+impl FromRequest for PreviewOf {
+    type Body = PreviewBody;
+    type Object = OwnCanvas;
+
+    fn from_request(
+        _: &Scope,
+        OwnCanvas(key): &OwnCanvas,
+        sent: Sent<PreviewBody>,
+    ) -> Result<Self, Problem> {
+        Ok(Self::new(key.clone(), sent.body.rev, sent.sha256))
+    }
+}
+
+/// Makes a picture of a revision, behind the gates.
+#[utoipa::path(post, path = "/canvas/{canvas_id}/previews", tag = "canvas",
+    params(("canvas_id" = String, Path), ("x-approval-id" = Option<String>, Header)),
+    request_body = PreviewBody,
+    responses((status = 201, description = "The artifact, as `GET /artifacts/{asset_id}` shows it"),
+        (status = 403, description = "Foreign or unknown"),
+        (status = 404, description = "The revision is not kept")))]
+pub(crate) async fn preview(
+    gated: Gated<PreviewOf>,
+    exports: Data<Exports>,
+) -> Result<HttpResponse, Problem> {
+    let asset = exports.preview(&gated.scope, gated.passed).await?;
+    nexus::artifact_made(&gated.scope, asset)
 }
 
 /// Makes a replay of the canvas, behind the gates: a file that can be sought, and that a stranger

@@ -19,7 +19,7 @@ use crate::{CanvasError, CanvasService};
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 
-pub use wire::ReplayBody;
+pub use wire::{PreviewBody, ReplayBody};
 
 /// Mounts the canvases; the server mounts them, and so can you. The application needs
 /// `Data<CanvasService>`, `Data<Exports>`, `Data<GateChain>` and `Data<Audit>` besides what `identity` needs.
@@ -39,6 +39,11 @@ pub fn routes(routes: &mut Routes) {
     routes.tenant(Method::POST, "/canvas/{canvas_id}/undo", change::undo);
     routes.tenant(Method::POST, "/canvas/{canvas_id}/restore", change::restore);
     routes.tenant(Method::POST, "/canvas/{canvas_id}/replays", export::replay);
+    routes.tenant(
+        Method::POST,
+        "/canvas/{canvas_id}/previews",
+        export::preview,
+    );
 }
 
 #[derive(OpenApi)]
@@ -53,6 +58,7 @@ pub fn routes(routes: &mut Routes) {
     change::send,
     change::undo,
     change::restore,
+    export::preview,
     export::replay,
 ))]
 struct Api;

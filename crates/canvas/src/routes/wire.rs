@@ -21,6 +21,13 @@ pub(crate) struct CreateBody {
     pub(super) title: Option<String>,
 }
 
+/// Which revision a preview is of.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct PreviewBody {
+    /// The revision; the head unless said.
+    pub(super) rev: Option<u64>,
+}
+
 /// Which revisions a replay is of.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct ReplayBody {

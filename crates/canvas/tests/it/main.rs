@@ -19,6 +19,7 @@ mod http;
 mod model;
 mod nodes;
 mod oracle;
+mod preview;
 mod recovery;
 mod replay;
 mod submit;

@@ -73,6 +73,7 @@ pub(crate) async fn canvas_recipe(
             (request.json(&restore), &[200])
         }
         ("POST", "/canvas/{canvas_id}/replays") => (request.json(&json!({"to_rev": 1})), &[201]),
+        ("POST", "/canvas/{canvas_id}/previews") => (request.json(&json!({"rev": 1})), &[201]),
         _ => panic!("no recipe for {entry}: add one, so that the route is attacked"),
     };
     Recipe {

@@ -1,4 +1,4 @@
-//! Replays of canvases: made behind the gates, fetched from the store, checked by a stranger.
+//! Replays and pictures of canvases: made behind the gates, fetched from the store, checked by a stranger.
 
 use canvas::replay::Replay;
 use serde_json::{Value, json};
@@ -96,6 +96,37 @@ async fn a_replay_is_an_artifact_of_its_canvas_that_a_stranger_can_check() {
             items.any(|item| item["action"] == "canvas.replay" && item["outcome"] == outcome);
         assert!(said, "{trail}");
     }
+}
+
+#[tokio::test]
+async fn a_picture_is_an_artifact_of_its_canvas() {
+    let server = Server::start();
+    let ada = Caller::resident(&server, 0);
+    edited(&server, &ada, "cv_1").await;
+    let made = post(&server, &ada, "/canvas/cv_1/previews", &json!({"rev": 2})).await;
+    assert_eq!(made.status, 201, "{}", made.visible());
+    let artifact = made.json();
+    assert_eq!(
+        (&artifact["parent_canvas_id"], &artifact["content_type"]),
+        (&json!("cv_1"), &json!("image/svg+xml"))
+    );
+    let place = made.header("location").unwrap().to_owned();
+    let content = send(
+        &server,
+        &ada,
+        &Request::new("GET", format!("{place}/content")),
+    )
+    .await;
+    assert!(content.text.contains("note n1") && !content.text.contains("note n2"));
+    let head = post(&server, &ada, "/canvas/cv_1/previews", &json!({})).await;
+    assert_eq!(head.json()["meta"]["rev"], 3);
+    let unknown = post(&server, &ada, "/canvas/cv_1/previews", &json!({"rev": 4})).await;
+    assert_eq!(unknown.outcome(), (404, "not_found".to_owned()));
+    let switch = json!({"action": "canvas.*", "reason": "drill"});
+    let switch = Request::new("PUT", "/gates/kill-switches/all").json(&switch);
+    succeed(&server, &ada, switch).await;
+    let stopped = post(&server, &ada, "/canvas/cv_1/previews", &json!({})).await;
+    assert_eq!(stopped.outcome(), (503, "kill_switch_engaged".to_owned()));
 }
 
 #[tokio::test]
