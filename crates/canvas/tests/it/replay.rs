@@ -299,6 +299,11 @@ async fn forged_commits_are_named_though_all_hashes_of_the_file_are_right() {
         lines[2] = lines[2].replace("\"n\":2", "\"n\":9");
     });
     assert_eq!(rev_of(&flipped), 2);
+    // The state is right, and the maker is not.
+    let disowned = File::read(&good).first_lines(|lines| {
+        lines[1] = lines[1].replace("u_1", "u_9");
+    });
+    assert_eq!(rev_of(&disowned), 1);
     let reordered = File::read(&good).first_lines(|lines| lines[1..].swap(0, 1));
     assert_eq!(rev_of(&reordered), 2);
     let dropped = File::read(&good).first_lines(|lines| drop(lines.remove(1)));
