@@ -37,8 +37,12 @@ fn is_id(part: &str) -> bool {
     })
 }
 
+/// The name of one of a collection. What is named in the plural, or ends in s, stays.
 fn singular(collection: &str) -> &str {
-    collection.strip_suffix('s').unwrap_or(collection)
+    match collection {
+        "canvas" | "settings" => collection,
+        plural => plural.strip_suffix('s').unwrap_or(plural),
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +56,8 @@ mod tests {
             ("/chat/threads/th_1/messages", "thread", "th_1"),
             ("/control/projects", "collection", "/control/projects"),
             ("/sse/chat/th_1", "chat", "th_1"),
+            ("/canvas/cv_1/commands", "canvas", "cv_1"),
+            ("/nexus/cards/cd_1", "card", "cd_1"),
         ] {
             let target = of_path(path).unwrap();
             let found = match &target.id {
