@@ -268,7 +268,7 @@ async fn a_body_says_allow_or_deny_and_nothing_else() {
     let owner = node.caller("t_a", "u_owner", Role::Owner);
     for path in [TENANT, &of("u_owner")] {
         for (body, answer) in [
-            ("", (422, "validation_failed")),
+            ("", (400, "body_invalid")),
             ("{}", (422, "validation_failed")),
             (r#"{"training":"maybe"}"#, (422, "validation_failed")),
             (r#"{"training":"Allow"}"#, (422, "validation_failed")),
