@@ -25,7 +25,7 @@ const LIFE: Duration = Duration::from_secs(900);
 /// Measures; nobody is asked for a form, so no store runs.
 pub(super) async fn measure() -> Result<Row> {
     let location = S3Location::new("bench-bucket", "eu-central-1", None, false)?;
-    let credentials = S3Credentials::new("AKIABENCH", "a secret of the bench".to_owned().into())?;
+    let credentials = S3Credentials::new("AKIABENCH", "a-secret-of-the-bench".to_owned().into())?;
     let settings = S3Settings {
         location,
         credentials,
