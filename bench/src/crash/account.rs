@@ -9,15 +9,12 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{
-    THREADS,
+    FINDINGS_MAX, THREADS,
     history::{self, Cursor, Entry},
     load::{Written, post},
     subscriber::{Subscriber, resume},
 };
 use crate::{server::Member, wire::http::Connection};
-
-/// Findings that are printed; the totals count all.
-const FINDINGS_MAX: usize = 20;
 
 /// What is known of one thread.
 #[derive(Default)]

@@ -21,6 +21,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use tempfile::TempDir;
 
 use crate::{
     server::{Member, Server},
@@ -34,6 +35,8 @@ use subscriber::Subscriber;
 const THREADS: [&str; 3] = ["th_crash_0", "th_crash_1", "th_crash_2"];
 /// Writers of each transport on each thread.
 const TRANSPORTS: [Transport; 3] = [Transport::Http, Transport::Http, Transport::WebSocket];
+/// Findings that are printed; the totals count all.
+const FINDINGS_MAX: usize = 20;
 const KILL_MS_MIN: u64 = 150;
 const KILL_MS_MAX: u64 = 1500;
 
@@ -104,6 +107,28 @@ fn streams(binary: &Path, rounds: u32, mut chance: Chance) -> Result<()> {
     }
     println!("{}", account.totals());
     Ok(())
+}
+
+/// Ends a drill: prints its line, or what was found and where data and log are kept.
+fn conclude<'a>(
+    folder: TempDir,
+    ended: Result<()>,
+    failed: bool,
+    line: &str,
+    found: impl Iterator<Item = &'a String>,
+) -> Result<()> {
+    if ended.is_ok() && !failed {
+        println!("{line}");
+        return Ok(());
+    }
+    for finding in found.take(FINDINGS_MAX) {
+        println!("crash: {finding}");
+    }
+    println!("crash: {line}");
+    let kept = folder.keep();
+    println!("crash: data and log are kept in {}", kept.display());
+    ended?;
+    bail!("the drill failed");
 }
 
 /// Registers the threads.

@@ -18,9 +18,9 @@ use std::{
 };
 
 use ::audit::{Checkpoint, Trust};
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, ensure};
 
-use super::Chance;
+use super::{Chance, conclude};
 use crate::server::{Member, Server};
 use account::{Book, Findings};
 use load::Answered;
@@ -28,8 +28,6 @@ use log::Items;
 
 /// Writers in each tenant.
 const WRITERS: usize = 4;
-/// Findings that are printed; the totals count all.
-const FINDINGS_MAX: usize = 20;
 /// How long a restarted server may take to record what waited in its spool.
 const SPOOL_MAX: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(100);
@@ -76,19 +74,8 @@ pub(super) fn run(binary: &Path, rounds: u32, chance: Chance) -> Result<()> {
         chance,
         &mut totals,
     );
-    if ended.is_ok() && !totals.failed() {
-        println!("{}", totals.line());
-        return Ok(());
-    }
-    let Findings { lost, wrong, .. } = &totals.found;
-    for finding in lost.iter().chain(wrong).take(FINDINGS_MAX) {
-        println!("crash: {finding}");
-    }
-    println!("crash: {}", totals.line());
-    let kept = folder.keep();
-    println!("crash: data and log are kept in {}", kept.display());
-    ended?;
-    bail!("the drill failed");
+    let found = totals.found.lost.iter().chain(&totals.found.wrong);
+    conclude(folder, ended, totals.failed(), &totals.line(), found)
 }
 
 fn drill(

@@ -16,17 +16,15 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 
-use super::Chance;
+use super::{Chance, conclude};
 use crate::server::Server;
 use account::{Book, Findings};
 use load::Written;
 
 /// Writers in each tenant.
 const WRITERS: usize = 4;
-/// Findings that are printed; the totals count all.
-const FINDINGS_MAX: usize = 20;
 
 /// What was found in all rounds.
 #[derive(Default)]
@@ -58,19 +56,8 @@ pub(super) fn run(binary: &Path, rounds: u32, chance: Chance) -> Result<()> {
     let data = folder.path().join("data");
     let mut totals = Totals::default();
     let ended = drill(binary, &data, rounds, chance, &mut totals);
-    if ended.is_ok() && !totals.failed() {
-        println!("{}", totals.line());
-        return Ok(());
-    }
-    let Findings { lost, half } = &totals.found;
-    for finding in lost.iter().chain(half).take(FINDINGS_MAX) {
-        println!("crash: {finding}");
-    }
-    println!("crash: {}", totals.line());
-    let kept = folder.keep();
-    println!("crash: data and log are kept in {}", kept.display());
-    ended?;
-    bail!("the drill failed");
+    let found = totals.found.lost.iter().chain(&totals.found.half);
+    conclude(folder, ended, totals.failed(), &totals.line(), found)
 }
 
 fn drill(
