@@ -91,12 +91,22 @@ struct Payload {
 struct Progress {
     /// Up to this time.
     read: Timestamp,
-    /// Notes around that time, in the state in which they were read.
+    /// When a look began that found nothing new: what comes now is younger, or late.
+    level: Timestamp,
+    /// Notes that a look may find again, in the state in which they were read.
     seen: HashMap<String, Version>,
     /// When it was last looked for notes that came very late.
     looked_back: Option<Timestamp>,
     /// Whether a note that came after it was begun asks for another one.
     outdated: bool,
+}
+
+impl Progress {
+    /// Before it nothing comes any more: what was late when it was last looked for was seen then.
+    fn look_back_from(&self) -> Timestamp {
+        let looked = self.looked_back.unwrap_or(self.read);
+        before(looked.min(self.read), VERY_LATE)
+    }
 }
 
 /// A record that has changed.
@@ -161,6 +171,7 @@ impl Generation {
         let reader = reader.doc_store_cache_num_blocks(1).try_into()?;
         let progress = Progress {
             read,
+            level: read,
             seen: HashMap::new(),
             looked_back: None,
             outdated: false,
@@ -236,19 +247,21 @@ impl Generation {
         let mut progress = self.progress.lock();
         let looked = progress.looked_back;
         if looked.is_some_and(|at| at <= now && now.since(at) < LOOK_BACK_EVERY) {
-            return before(progress.read, LATE);
+            return before(progress.level.min(now).max(progress.read), LATE);
         }
+        let from = progress.look_back_from();
         progress.looked_back = Some(now);
-        before(progress.read, VERY_LATE)
+        from
     }
 
     /// The time after which everything is known that may still come.
     pub(super) fn look_back_from(&self) -> Timestamp {
-        before(self.read(), VERY_LATE)
+        self.progress.lock().look_back_from()
     }
 
-    /// Remembers that there was nothing to read, as it was `now`.
+    /// Remembers that a look found nothing new that began `now`.
     pub(super) fn nothing_before(&self, now: Timestamp) {
+        self.progress.lock().level = now;
         self.advance(&[], before(now, VERY_LATE));
     }
 
@@ -266,7 +279,7 @@ impl Generation {
         progress.outdated |= notes.iter().filter_map(Note::parts).any(asks);
         let seen = notes.iter().map(|note| (note.name.clone(), note.version));
         progress.seen.extend(seen);
-        let kept = feed::moment(before(progress.read, VERY_LATE));
+        let kept = feed::moment(progress.look_back_from());
         progress.seen.retain(|name, _| *name >= kept);
     }
 

@@ -49,6 +49,25 @@ async fn a_batch_that_commits_late_is_found() {
 }
 
 #[tokio::test]
+async fn what_comes_very_late_is_found_however_often_one_looked_meanwhile() {
+    let library = Library::new();
+    let scope = library.house.scope("t_a", Env::Dev).await;
+    let clock = &library.house.world.clock;
+    library.house.made(&scope, "Early").await;
+    clock.advance(Duration::from_secs(60));
+    library.titles(&scope, "early").await;
+    clock.advance(Duration::from_millis(500));
+    put_late(&library, &scope, "cd_late", clock.now().unix_ms() - 29_000).await;
+    for _ in 0..4 {
+        clock.advance(Duration::from_secs(1));
+        library.house.made(&scope, "Meanwhile").await;
+        library.titles(&scope, "meanwhile").await;
+    }
+    clock.advance(Duration::from_millis(600));
+    assert_eq!(library.titles(&scope, "late").await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_node_whose_clock_is_ahead_hides_no_change() {
     let library = Library::new();
     let scope = library.house.scope("t_a", Env::Dev).await;
