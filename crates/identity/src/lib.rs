@@ -59,7 +59,7 @@ pub use token::{
     KeyRing, KeyRingError, KeyState, OidcIssuer, OwnIssuer, RingKey, Tokens, VerifiedToken,
     external_user,
 };
-pub use trace::{RequestId, RequestIds, Traceparent};
+pub use trace::{RequestId, RequestIds, TRACE, Traceparent};
 
 #[cfg(test)]
 mod test_entropy {

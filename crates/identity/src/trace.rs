@@ -10,6 +10,13 @@ use crate::{Entropy, id::random_text};
 const REQUEST_ID_BYTES_MAX: usize = 128;
 const TRACEPARENT_BYTES: usize = 55;
 
+/// The target of all spans that a trace is made of.
+///
+/// Composition exports spans of this target, and no others. They hold words of the program alone:
+/// names of routes, gates and operations, never ids, bodies or tokens. A span that has a field
+/// `traceparent` begins what a server adds to a trace; others are made only inside of one.
+pub const TRACE: &str = "tenantry::trace";
+
 /// Identifies one request; equal to the `trace_id` of its events and problems.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(SmolStr);
@@ -89,6 +96,13 @@ impl Traceparent {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether whoever began the trace keeps it (the flag `sampled`).
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        let flags = self.0.get(TRACEPARENT_BYTES - 2..).unwrap_or_default();
+        u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1)
+    }
 }
 
 fn is_hex(text: &str, length: usize) -> bool {
@@ -145,6 +159,10 @@ mod tests {
     fn only_valid_trace_contexts_are_taken() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(Traceparent::parse(good).unwrap().as_str(), good);
+        for (flags, sampled) in [("00", false), ("01", true), ("02", false), ("ff", true)] {
+            let text = format!("{}{flags}", &good[..53]);
+            assert_eq!(Traceparent::parse(&text).unwrap().is_sampled(), sampled);
+        }
         for bad in [
             "",
             "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",

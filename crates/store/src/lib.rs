@@ -15,6 +15,7 @@ mod documents;
 mod error;
 mod events;
 mod object_key;
+pub mod observed;
 mod page;
 mod partition;
 mod throttle;

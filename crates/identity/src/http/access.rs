@@ -3,6 +3,7 @@
 use std::{future::Future, marker::PhantomData};
 
 use actix_web::{HttpRequest, dev::Payload, web::Data};
+use tracing::{Instrument, debug_span};
 
 use super::{
     Access, Body, Gate, Stopped, ids_of,
@@ -10,6 +11,7 @@ use super::{
 };
 use crate::{
     Account, AccountAction, Action, Caller, Guard, Problem, Realm, Rejection, Scope, StreamTarget,
+    TRACE,
 };
 
 /// The thing that a tenant route is about, found between the role and the body
@@ -67,6 +69,7 @@ impl<A: Action, B: Body, O: Object> Gate for Admitted<A, B, O> {
         let presented = presented(req, &pairs, stream, &ids);
         let scope = guard_of(req)?
             .decide(A::ROLE, A::REALM, &presented)
+            .instrument(debug_span!(target: TRACE, "guard"))
             .await
             .map_err(stop)?;
         let member = || Caller::Member(scope.member());
@@ -171,7 +174,11 @@ impl<A: AccountAction, B: Body> Gate for SignedIn<A, B> {
     }
 
     async fn enter(req: &HttpRequest, payload: &mut Payload) -> Result<Self, Box<Stopped>> {
-        let account = guard_of(req)?.recognise(bearer(req)).await.map_err(stop)?;
+        let account = guard_of(req)?
+            .recognise(bearer(req))
+            .instrument(debug_span!(target: TRACE, "guard"))
+            .await
+            .map_err(stop)?;
         let body = B::read(req, payload, None).await;
         let body = body.map_err(Stopped::at(|| Caller::User(account.user().clone())))?;
         Ok(Self {

@@ -18,6 +18,7 @@ use actix_web::{
 };
 use futures_util::FutureExt;
 use tokio::{sync::Semaphore, time::timeout};
+use tracing::Instrument;
 
 use super::{
     Args, RecordRule, Stopped,
@@ -147,11 +148,12 @@ where
         req,
         caller: args.caller(),
     };
-    let done = actix_web::rt::spawn(async move {
+    let deed = async move {
         let response = perform(handler, args, doing).await;
         drop(turn);
         response
-    });
+    };
+    let done = actix_web::rt::spawn(deed.in_current_span());
     done.await.unwrap_or_else(|_| broken())
 }
 
