@@ -1,0 +1,263 @@
+//! The few connections over which all commands go.
+//!
+//! A connection carries the commands of many callers at once, so a pool is a set of
+//! lanes and not a queue for connections. A lane that failed is given up and the
+//! next caller opens another.
+//!
+//! **Invariant:** a lane was introduced before it carries a command: the server
+//! promises what the configuration asks for, or the lane says why writes are refused.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool_redis::{
+    Connection, Manager, Pool, Runtime, Timeouts,
+    redis::{self, AsyncConnectionConfig, RedisResult, aio::MultiplexedConnection},
+};
+use identity::Entropy;
+use parking_lot::{Mutex, RwLock};
+use store::StoreError;
+use tokio::{sync::OnceCell, time::timeout};
+
+use crate::{
+    Durability, Policy, RedisConfig, RedisError, RedisPassword,
+    error::{Fault, introduction, no_connection},
+    life::{Life, Run},
+};
+
+/// Longest wait for a connection, its introduction included.
+pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Longest wait for a command's answer, its connection included.
+pub(crate) const COMMAND_WAIT_MAX: Duration = Duration::from_secs(4);
+/// Commands that may wait for their place on one connection.
+const PENDING_COMMANDS_MAX: usize = 1024;
+
+/// All lanes to one Redis.
+pub(crate) struct Lanes {
+    pool: Pool,
+    slots: Vec<RwLock<Arc<OnceCell<Lane>>>>,
+    next: AtomicUsize,
+    place: Arc<str>,
+    life_key: String,
+    policy: Policy,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// A connection that was introduced.
+pub(crate) struct Lane {
+    connection: MultiplexedConnection,
+    /// The same connection, as the pool counts it.
+    held: Mutex<Option<Connection>>,
+    life: Life,
+    durability: Durability,
+    /// Why nothing is written over it.
+    shortcoming: Option<String>,
+}
+
+impl Lane {
+    /// The life of the data that this connection reaches.
+    pub(crate) fn life(&self) -> Life {
+        self.life
+    }
+
+    /// A handle for one caller.
+    pub(crate) fn connection(&self) -> MultiplexedConnection {
+        self.connection.clone()
+    }
+
+    /// Refuses writes when the server does not promise to keep them.
+    pub(crate) fn writable(&self) -> Result<(), StoreError> {
+        match &self.shortcoming {
+            Some(why) => Err(StoreError::ReadOnly(why.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One of the lanes, as it is now.
+#[derive(Clone)]
+pub(crate) struct Taken {
+    at: usize,
+    cell: Arc<OnceCell<Lane>>,
+}
+
+impl Lanes {
+    pub(crate) fn new(
+        config: &RedisConfig,
+        password: Option<&RedisPassword>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, RedisError> {
+        let place = config.place();
+        // Every command has its own end, and the pool bounds the making of connections.
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_WAIT_MAX))
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(PENDING_COMMANDS_MAX);
+        let manager = Manager::new_with_config(config.connection(password)?, settings)
+            .map_err(|cause| introduction(place.clone(), &cause))?;
+        let pool = Pool::builder(manager)
+            .max_size(config.connections())
+            .timeouts(Timeouts {
+                wait: Some(CONNECT_WAIT_MAX),
+                create: Some(CONNECT_WAIT_MAX),
+                recycle: Some(CONNECT_WAIT_MAX),
+            })
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|cause| RedisError::Invalid(cause.to_string()))?;
+        Ok(Self {
+            pool,
+            slots: (0..config.connections())
+                .map(|_| RwLock::default())
+                .collect(),
+            next: AtomicUsize::new(0),
+            place: place.into(),
+            life_key: format!("{}:life", config.prefix()),
+            policy: config.policy(),
+            entropy,
+        })
+    }
+
+    /// Where the Redis is, for messages.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// A number that nobody guesses.
+    pub(crate) fn draw(&self) -> u32 {
+        let mut bytes = [0; 4];
+        self.entropy.fill(&mut bytes);
+        u32::from_le_bytes(bytes).max(1)
+    }
+
+    /// Opens the first lane, if the server promises what it has to.
+    pub(crate) async fn meet(&self) -> Result<Durability, RedisError> {
+        let lane = self.open().await?;
+        if let Some(why) = lane.shortcoming {
+            let place = self.place.to_string();
+            return Err(RedisError::NotDurable { place, why });
+        }
+        let durability = lane.durability.clone();
+        if let Some(slot) = self.slots.first() {
+            *slot.write() = Arc::new(OnceCell::new_with(Some(lane)));
+        }
+        Ok(durability)
+    }
+
+    /// The next lane in turn.
+    pub(crate) async fn take(&self) -> Result<Taken, StoreError> {
+        self.take_at(self.next.fetch_add(1, Ordering::Relaxed))
+            .await
+    }
+
+    /// The lane `at`, counted around.
+    pub(crate) async fn take_at(&self, at: usize) -> Result<Taken, StoreError> {
+        let at = at % self.slots.len().max(1);
+        let slot = self.slots.get(at);
+        let cell = slot
+            .map(|slot| Arc::clone(&slot.read()))
+            .unwrap_or_default();
+        cell.get_or_try_init(|| self.open()).await?;
+        Ok(Taken { at, cell })
+    }
+
+    /// Gives a lane up that failed; who holds it still finishes.
+    pub(crate) fn give_up(&self, taken: &Taken) {
+        if let Some(slot) = self.slots.get(taken.at) {
+            let mut slot = slot.write();
+            if Arc::ptr_eq(&slot, &taken.cell) {
+                *slot = Arc::default();
+            }
+        }
+        // The pool is not to hand it out again.
+        let held = taken.cell.get().and_then(|lane| lane.held.lock().take());
+        drop(held.map(Connection::take));
+    }
+
+    async fn open(&self) -> Result<Lane, RedisError> {
+        let opened = timeout(CONNECT_WAIT_MAX, async {
+            let held = self.pool.get().await;
+            let held = held.map_err(|cause| no_connection(&self.place, &cause))?;
+            let introduced = self.introduce(&held).await;
+            introduced.map(|(durability, life)| (held, durability, life))
+        });
+        let (held, durability, life) = opened.await.unwrap_or_else(|_| {
+            Err(RedisError::Unreachable {
+                place: self.place.to_string(),
+                why: "no connection in time".to_owned(),
+            })
+        })?;
+        Ok(Lane {
+            connection: held.clone(),
+            held: Mutex::new(Some(held)),
+            life,
+            shortcoming: durability.shortcoming(self.policy),
+            durability,
+        })
+    }
+
+    /// Asks a new connection's server what it promises and which life its data has.
+    async fn introduce(&self, held: &Connection) -> Result<(Durability, Life), RedisError> {
+        let failed = |cause| introduction(self.place.to_string(), &cause);
+        let mut connection: MultiplexedConnection = MultiplexedConnection::clone(held);
+        let durability = Durability::ask(&mut connection, self.policy)
+            .await
+            .map_err(failed)?;
+        let info: RedisResult<String> = redis::cmd("INFO").query_async(&mut connection).await;
+        let run = Run::read(&info.map_err(failed)?, &self.place)?;
+        let life = run
+            .life(&mut connection, &self.life_key, &durability, self.draw())
+            .await;
+        Ok((durability, life.map_err(failed)?))
+    }
+
+    /// What the server promises now.
+    pub(crate) async fn durability(&self) -> Result<Durability, StoreError> {
+        let policy = self.policy;
+        let asked = self.run(async |mut connection: MultiplexedConnection, _| {
+            Durability::ask(&mut connection, policy).await
+        });
+        asked.await
+    }
+
+    /// Runs `command` over a lane; a lost lane is given up.
+    pub(crate) async fn run<T>(
+        &self,
+        command: impl AsyncFnOnce(MultiplexedConnection, Life) -> RedisResult<T>,
+    ) -> Result<T, StoreError> {
+        let mut taken = None;
+        let answer = timeout(COMMAND_WAIT_MAX, async {
+            let lane = taken.insert(self.take().await?);
+            let lane = lane.lane()?;
+            Ok(command(lane.connection(), lane.life()).await)
+        });
+        let fault = match answer.await {
+            Ok(Ok(Ok(value))) => return Ok(value),
+            Ok(Ok(Err(cause))) => Fault::of(&self.place, &cause),
+            Ok(Err(unopened)) => return Err(unopened),
+            Err(_) => Fault::late(&self.place),
+        };
+        if let (Some(taken), true) = (&taken, fault.connection_lost) {
+            self.give_up(taken);
+        }
+        Err(fault.error)
+    }
+}
+
+impl Taken {
+    /// The lane itself.
+    pub(crate) fn lane(&self) -> Result<&Lane, StoreError> {
+        let lane = self.cell.get();
+        lane.ok_or_else(|| StoreError::Unavailable("a connection was lost".to_owned()))
+    }
+}
