@@ -6,7 +6,8 @@ use crate::{
     gates::{PURE, PureGate},
     verdict::Gate,
 };
-use identity::Timestamp;
+use identity::{TRACE, Timestamp};
+use tracing::{Span, debug_span};
 
 /// Measures how long gates take; composition passes the machine's monotonic clock in.
 pub trait Stopwatch: Send + Sync {
@@ -37,6 +38,11 @@ pub fn run_pure(
     run(&Question { ask, rows, now }, &PURE, extent, watch)
 }
 
+/// What a gate is in a trace.
+pub(crate) fn span(gate: Gate) -> Span {
+    debug_span!(target: TRACE, "gate", otel.name = format_args!("gate {gate}"))
+}
+
 pub(crate) fn run(
     question: &Question<'_>,
     gates: &[(Gate, PureGate)],
@@ -47,7 +53,7 @@ pub(crate) fn run(
     let mut verdicts = Vec::with_capacity(Gate::ALL.len());
     let mut began = watch.nanos();
     for (gate, judge) in gates {
-        let refusal = judge(question);
+        let refusal = span(*gate).in_scope(|| judge(question));
         let ended = watch.nanos();
         let refused = refusal.is_some();
         verdicts.push(Verdict {

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use identity::{Member, Recorded, Scope};
+use identity::{Member, Recorded, Scope, TRACE};
 use smol_str::SmolStr;
 use store::{DocKey, StoreError};
 use tokio::{task::JoinHandle, time::timeout};
+use tracing::{Instrument, debug_span};
 
 use super::{
     Asker, Core, Denied, GateChain, Layers, Permit,
@@ -16,7 +17,7 @@ use crate::{
     Ask, Decision, Gate, Level, Mode, Mutation, Verdict,
     approval::{Approval, ApprovalId},
     ask::Question,
-    chain::{Extent, run},
+    chain::{Extent, run, span},
     gates::{PURE, selected},
     id::random_id,
     layer::state_key,
@@ -86,7 +87,10 @@ impl GateChain {
             home: core.home(scope),
         };
         let mode = core.enforcement.mode(scope, M::KIND).await;
-        let admission = core.decide(&asker, &mutation, &credentials, mode).await?;
+        let admission = core
+            .decide(&asker, &mutation, &credentials, mode)
+            .instrument(debug_span!(target: TRACE, "gates"))
+            .await?;
         Ok(Permit::new(
             Arc::clone(core),
             asker,
@@ -139,7 +143,8 @@ impl Core {
     fn recording(&self, member: &Member, decision: &Decision) -> JoinHandle<Recorded> {
         let (member, decision) = (member.clone(), decision.clone());
         let decisions = Arc::clone(&self.decisions);
-        tokio::spawn(async move { decisions.record(&member, &decision).await })
+        let recorded = async move { decisions.record(&member, &decision).await };
+        tokio::spawn(recorded.in_current_span())
     }
 
     fn blank<M: Mutation>(&self, mutation: &M, mode: Mode) -> Decision {
@@ -196,7 +201,10 @@ impl Core {
         }
         let mut claims = self.claims(asker, &layers, &question, shown.as_ref());
         let began = self.stopwatch.nanos();
-        let refusal = self.pay(asker, &question, &mut claims).await;
+        let refusal = self
+            .pay(asker, &question, &mut claims)
+            .instrument(span(Gate::Budget))
+            .await;
         decision.verdicts.push(Verdict {
             gate: Gate::Budget,
             refusal,
@@ -269,4 +277,14 @@ fn count(decision: &Decision) {
     let mode = decision.mode.as_str();
     metrics::counter!("tenantry_gates_decisions_total", "refused_by" => gate, "mode" => mode)
         .increment(1);
+    for said in &decision.verdicts {
+        let verdict = if said.refusal.is_none() {
+            "passed"
+        } else {
+            "refused"
+        };
+        let gate = said.gate.as_str();
+        metrics::counter!("tenantry_gates_verdicts_total", "gate" => gate, "verdict" => verdict)
+            .increment(1);
+    }
 }
