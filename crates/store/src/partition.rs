@@ -91,6 +91,12 @@ impl StreamKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The rail that the stream is on.
+    #[must_use]
+    pub fn rail(&self) -> &str {
+        self.0.split('/').nth(3).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for StreamKey {
