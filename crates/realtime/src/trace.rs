@@ -1,6 +1,6 @@
-//! Telling an event to all who follow, as the end of the trace in which it was published.
+//! An event in traces: published, and told to all who follow.
 //!
-//! The event itself names the trace, so it is the same one on whichever node the event is told.
+//! The event itself names its trace, so that it is the same one on whichever node the event is told.
 
 use identity::{TRACE, Traceparent};
 use serde::Deserialize;
@@ -8,6 +8,27 @@ use store::{StoredEvent, StreamKey};
 use tracing::{Level, Span, debug_span};
 
 use crate::envelope::Bodies;
+
+/// The span in which an envelope is published: in the request, or, over a socket, in the trace of
+/// the request that opened it.
+pub(crate) fn publish(rail: &'static str, envelope: &[u8]) -> Span {
+    if !Span::current().is_none() {
+        let name = format_args!("publish {rail}");
+        return debug_span!(target: TRACE, "publish", otel.name = name, otel.kind = "producer");
+    }
+    let wanted = tracing::span_enabled!(target: TRACE, Level::DEBUG, traceparent);
+    let trace = wanted.then(|| published_in(envelope)).flatten();
+    match trace.filter(Traceparent::is_sampled) {
+        Some(trace) => debug_span!(
+            target: TRACE,
+            "publish",
+            otel.name = format_args!("publish {rail}"),
+            otel.kind = "producer",
+            traceparent = trace.as_str(),
+        ),
+        None => Span::none(),
+    }
+}
 
 #[derive(Deserialize)]
 struct Traced<'a> {
@@ -22,7 +43,7 @@ struct Meta<'a> {
 
 /// The spans of events that are told now; they end when dropped. None but where traces are
 /// exported, and of events whose trace is kept: nothing else is worth reading an envelope for.
-pub(super) fn spans(stream: &StreamKey, bodies: Bodies, events: &[StoredEvent]) -> Vec<Span> {
+pub(crate) fn fan_out(stream: &StreamKey, bodies: Bodies, events: &[StoredEvent]) -> Vec<Span> {
     let wanted = tracing::span_enabled!(target: TRACE, Level::DEBUG, traceparent);
     if !wanted || bodies == Bodies::Whole {
         return Vec::new();
