@@ -1,5 +1,5 @@
 //! What the commands need beside Rust: cargo subcommands that are programs of their
-//! own, and verifiers of other hands that tests run. Installed when missing.
+//! own, and servers and verifiers of other hands that tests run. Installed when missing.
 
 use std::{
     path::Path,
@@ -41,12 +41,15 @@ const VERIFIERS: [(&str, &str); 3] = [
 /// The browser that uploads a file.
 const BROWSER: (&str, &str) = ("chromium", "/usr/bin/chromium");
 
+/// The Redis that the suites of its engine start and stop.
+const REDIS: (&str, &str) = ("redis-server", "/usr/bin/redis-server");
+
 /// Installs from Debian what tests run, unless it is there: Go, its `x/mod`, Python's
-/// `cryptography`, Chromium.
+/// `cryptography`, Chromium, Redis.
 ///
 /// Where that is not possible it says so and goes on: the tests that need one fail by themselves.
 pub(crate) fn ensure_programs() {
-    let needed = VERIFIERS.iter().chain([&BROWSER]);
+    let needed = VERIFIERS.iter().chain([&BROWSER, &REDIS]);
     let missing = needed.filter(|(_, file)| !Path::new(file).exists());
     let missing: Vec<&str> = missing.map(|(package, _)| *package).collect();
     if missing.is_empty() {

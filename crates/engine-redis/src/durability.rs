@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use deadpool_redis::redis::{self, aio::MultiplexedConnection};
+use deadpool_redis::redis::{self, Cmd, Value};
 
 use crate::{Fsync, Policy, Promise, Wait};
 
@@ -25,27 +25,17 @@ pub struct Durability {
 }
 
 impl Durability {
-    /// Asks the server. Some hosted ones refuse, and then nothing is known.
-    pub(crate) async fn ask(
-        connection: &mut MultiplexedConnection,
-        policy: Policy,
-    ) -> redis::RedisResult<Self> {
-        let asked = redis::cmd("CONFIG")
-            .arg("GET")
-            .arg(&SETTINGS)
-            .query_async::<HashMap<String, String>>(connection)
-            .await;
-        let settings = match asked {
-            Ok(settings) => settings,
-            Err(cause) if cause.is_unrecoverable_error() || cause.is_timeout() => {
-                return Err(cause);
-            }
-            Err(_) => HashMap::new(),
-        };
-        Ok(Self::read(&settings, policy))
+    /// What the server is asked.
+    pub(crate) fn question() -> Cmd {
+        let mut question = redis::cmd("CONFIG");
+        question.arg("GET").arg(&SETTINGS);
+        question
     }
 
-    fn read(settings: &HashMap<String, String>, policy: Policy) -> Self {
+    /// Reads the answer; one of another form tells nothing.
+    pub(crate) fn read(answer: Value, policy: Policy) -> Self {
+        let settings = redis::from_redis_value::<HashMap<String, String>>(answer);
+        let settings = settings.unwrap_or_default();
         let setting = |name: &str| settings.get(name).map(String::as_str);
         Self {
             promise: policy.promise,

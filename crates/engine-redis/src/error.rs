@@ -52,6 +52,8 @@ pub enum RedisError {
 pub(crate) struct Fault {
     pub(crate) error: StoreError,
     pub(crate) connection_lost: bool,
+    /// Whether all the time that there was is used up.
+    pub(crate) late: bool,
 }
 
 impl Fault {
@@ -60,6 +62,16 @@ impl Fault {
         Self {
             error: StoreError::Unavailable(format!("Redis at {place} did not answer in time")),
             connection_lost: true,
+            late: true,
+        }
+    }
+
+    /// There was no connection to begin with.
+    pub(crate) fn unopened(error: StoreError) -> Self {
+        Self {
+            error,
+            connection_lost: false,
+            late: false,
         }
     }
 
@@ -83,6 +95,7 @@ impl Fault {
                 _ => StoreError::Unavailable(says),
             },
             connection_lost: demoted || cause.is_unrecoverable_error(),
+            late: false,
         }
     }
 

@@ -17,7 +17,10 @@ use std::{
 
 use deadpool_redis::{
     Connection, Manager, Pool, Runtime, Timeouts,
-    redis::{self, AsyncConnectionConfig, RedisResult, aio::MultiplexedConnection},
+    redis::{
+        self, AsyncConnectionConfig, Cmd, RedisResult, ScriptInvocation, Value,
+        aio::MultiplexedConnection,
+    },
 };
 use identity::Entropy;
 use parking_lot::{Mutex, RwLock};
@@ -31,11 +34,22 @@ use crate::{
 };
 
 /// Longest wait for a connection, its introduction included.
-pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for a command's answer, its connection included.
 pub(crate) const COMMAND_WAIT_MAX: Duration = Duration::from_secs(4);
+/// Tries of a command that may be run twice.
+const TRIES_MAX: usize = 2;
 /// Commands that may wait for their place on one connection.
 const PENDING_COMMANDS_MAX: usize = 1024;
+
+/// What is asked of the server.
+#[derive(Clone, Copy)]
+pub(crate) enum Question<'a> {
+    /// One command.
+    Command(&'a Cmd),
+    /// One script with its keys and arguments.
+    Script(&'a ScriptInvocation<'a>),
+}
 
 /// All lanes to one Redis.
 pub(crate) struct Lanes {
@@ -128,6 +142,11 @@ impl Lanes {
         &self.place
     }
 
+    /// What an acknowledgement has to mean.
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.slots.len()
@@ -210,9 +229,15 @@ impl Lanes {
     async fn introduce(&self, held: &Connection) -> Result<(Durability, Life), RedisError> {
         let failed = |cause| introduction(self.place.to_string(), &cause);
         let mut connection: MultiplexedConnection = MultiplexedConnection::clone(held);
-        let durability = Durability::ask(&mut connection, self.policy)
-            .await
-            .map_err(failed)?;
+        let question = Durability::question();
+        let durability = match question.query_async(&mut connection).await {
+            Ok(answer) => Durability::read(answer, self.policy),
+            // Some hosted servers refuse, and then nothing is known.
+            Err(refused) if !refused.is_unrecoverable_error() => {
+                Durability::read(Value::Nil, self.policy)
+            }
+            Err(cause) => return Err(failed(cause)),
+        };
         let info: RedisResult<String> = redis::cmd("INFO").query_async(&mut connection).await;
         let run = Run::read(&info.map_err(failed)?, &self.place)?;
         let life = run
@@ -223,34 +248,48 @@ impl Lanes {
 
     /// What the server promises now.
     pub(crate) async fn durability(&self) -> Result<Durability, StoreError> {
-        let policy = self.policy;
-        let asked = self.run(async |mut connection: MultiplexedConnection, _| {
-            Durability::ask(&mut connection, policy).await
-        });
-        asked.await
+        let (answer, _) = self.ask(Question::Command(&Durability::question())).await?;
+        Ok(Durability::read(answer, self.policy))
     }
 
-    /// Runs `command` over a lane; a lost lane is given up.
-    pub(crate) async fn run<T>(
-        &self,
-        command: impl AsyncFnOnce(MultiplexedConnection, Life) -> RedisResult<T>,
-    ) -> Result<T, StoreError> {
+    /// Asks what may be asked twice: again over another lane if the first was lost, as all are
+    /// after a restart.
+    pub(crate) async fn ask(&self, question: Question<'_>) -> Result<(Value, Life), StoreError> {
+        for _ in 1..TRIES_MAX {
+            match self.attempt(question).await {
+                Err(fault) if fault.connection_lost && !fault.late => {}
+                answer => return answer.map_err(|fault| fault.error),
+            }
+        }
+        self.once(question).await
+    }
+
+    /// Asks once, whatever happens.
+    pub(crate) async fn once(&self, question: Question<'_>) -> Result<(Value, Life), StoreError> {
+        self.attempt(question).await.map_err(|fault| fault.error)
+    }
+
+    async fn attempt(&self, question: Question<'_>) -> Result<(Value, Life), Fault> {
         let mut taken = None;
         let answer = timeout(COMMAND_WAIT_MAX, async {
-            let lane = taken.insert(self.take().await?);
-            let lane = lane.lane()?;
-            Ok(command(lane.connection(), lane.life()).await)
+            let lane = taken.insert(self.take().await?).lane()?;
+            let mut connection = lane.connection();
+            let value = match question {
+                Question::Command(command) => command.query_async(&mut connection).await,
+                Question::Script(script) => script.invoke_async(&mut connection).await,
+            };
+            Ok(value.map(|value| (value, lane.life())))
         });
         let fault = match answer.await {
             Ok(Ok(Ok(value))) => return Ok(value),
             Ok(Ok(Err(cause))) => Fault::of(&self.place, &cause),
-            Ok(Err(unopened)) => return Err(unopened),
+            Ok(Err(unopened)) => return Err(Fault::unopened(unopened)),
             Err(_) => Fault::late(&self.place),
         };
         if let (Some(taken), true) = (&taken, fault.connection_lost) {
             self.give_up(taken);
         }
-        Err(fault.error)
+        Err(fault)
     }
 }
 

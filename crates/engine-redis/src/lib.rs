@@ -11,31 +11,42 @@
 mod config;
 mod durability;
 mod error;
+mod events;
 mod lanes;
 mod life;
+mod listener;
+mod names;
 mod scripts;
+mod throttle;
 
 use std::sync::Arc;
 
-use identity::Entropy;
-use store::StoreError;
+use deadpool_redis::redis::Client;
+use identity::{Clock, Entropy};
+use store::{EventLog, StoreError, Throttle};
 
 pub use config::{Fsync, Policy, Promise, RedisConfig, RedisPassword, Wait};
 pub use durability::Durability;
 pub use error::RedisError;
 
+use events::RedisEventLog;
 use lanes::Lanes;
+use listener::Listener;
+use names::Names;
+use throttle::RedisThrottle;
 
 /// A Redis that promises what its configuration asks for. Clones share its connections.
 #[derive(Clone)]
 pub struct Redis {
     lanes: Arc<Lanes>,
+    names: Names,
+    events: Arc<RedisEventLog>,
 }
 
 impl Redis {
     /// Connects, and asks the server what it promises.
     ///
-    /// `entropy` draws the epochs of new streams and the secrets of tickets.
+    /// `entropy` draws the epochs of new streams and the secrets of tickets. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`RedisError`] says what is wrong with the configuration or the server.
@@ -44,11 +55,18 @@ impl Redis {
         password: Option<&RedisPassword>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, RedisError> {
-        let lanes = Lanes::new(config, password, entropy)?;
+        let lanes = Arc::new(Lanes::new(config, password, entropy)?);
         let durability = lanes.meet().await?;
         tracing::info!(place = lanes.place(), %durability, "connected to a Redis");
+        let client = Client::open(config.connection(password)?)
+            .map_err(|cause| error::introduction(config.place(), &cause))?;
+        let names = Names::new(config.prefix());
+        let listener = Listener::start(client, lanes.place());
+        let events = RedisEventLog::new(Arc::clone(&lanes), names.clone(), listener);
         Ok(Self {
-            lanes: Arc::new(lanes),
+            lanes,
+            names,
+            events: Arc::new(events),
         })
     }
 
@@ -58,5 +76,24 @@ impl Redis {
     /// [`StoreError::Unavailable`] when it does not answer.
     pub async fn durability(&self) -> Result<Durability, StoreError> {
         self.lanes.durability().await
+    }
+
+    /// The event streams.
+    #[must_use]
+    pub fn events(&self) -> Arc<dyn EventLog> {
+        Arc::clone(&self.events) as Arc<dyn EventLog>
+    }
+
+    /// The rates, by the server's clock, which all nodes share.
+    #[must_use]
+    pub fn throttle(&self) -> Arc<dyn Throttle> {
+        Arc::new(RedisThrottle::new(&self.lanes, &self.names, None))
+    }
+
+    /// The rates by a clock of the caller's, for tests that move it. Nodes whose clocks differ
+    /// would allow more than a rate does.
+    #[must_use]
+    pub fn throttle_by(&self, clock: Arc<dyn Clock>) -> Arc<dyn Throttle> {
+        Arc::new(RedisThrottle::new(&self.lanes, &self.names, Some(clock)))
     }
 }

@@ -1,7 +1,8 @@
 //! The scripts that run inside the server. They are named by hash, and sent whole when the server
 //! does not know them (after a restart).
 //!
-//! **Invariant:** a script reads everything that may fail before it writes, so that nothing is half written.
+//! **Invariant:** a script reads what may fail before it writes, and the first write is the one that
+//! a full memory refuses, so that nothing is half written.
 
 use std::sync::LazyLock;
 
@@ -10,3 +11,15 @@ use deadpool_redis::redis::Script;
 /// Begins or renews the life of the data.
 pub(crate) static LIFE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("lua/life.lua")));
+/// Appends one event.
+pub(crate) static APPEND: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/append.lua")));
+/// Reads bounds and a page of events.
+pub(crate) static READ: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/read.lua")));
+/// Removes the oldest events.
+pub(crate) static TRIM: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/trim.lua")));
+/// Takes units of a rate.
+pub(crate) static TAKE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/take.lua")));

@@ -1,6 +1,6 @@
 //! What tests share: in-memory engines that keep the ports' laws, a clock that
 //! stands still, chance that repeats itself, a recorder that keeps what it is
-//! told, and a [`World`] in which scopes are earned through the real guard.
+//! told, a `redis-server` and a Firestore emulator of one's own, and a [`World`] in which scopes are earned through the real guard.
 //!
 //! **Invariant:** a dev-dependency only. Nothing in production links it, so an
 //! in-memory engine cannot be chosen by mistake; `cargo xtask layers` proves it.
@@ -14,7 +14,9 @@ mod blobs;
 mod documents;
 mod events;
 mod faulty;
+mod firestore;
 mod recorder;
+mod redis;
 mod throttle;
 mod time;
 mod world;
@@ -23,7 +25,9 @@ pub use blobs::MemoryBlobs;
 pub use documents::MemoryDocuments;
 pub use events::MemoryEventLog;
 pub use faulty::Faulty;
+pub use firestore::FirestoreEmulator;
 pub use recorder::{Entry, EntryKind, MemoryRecorder};
+pub use redis::RedisServer;
 pub use throttle::MemoryThrottle;
 pub use time::{FakeClock, SeededEntropy};
 pub use world::{AUDIENCE, Anything, FakeDirectory, ISSUER, PROJECT, SECRET, World};

@@ -1,0 +1,9 @@
+//! Every law of every port that the engine has.
+
+mod events {
+    store::events_contract!(crate::subject::engine);
+}
+
+mod throttle {
+    store::throttle_contract!(crate::subject::engine);
+}

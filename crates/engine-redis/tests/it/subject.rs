@@ -1,0 +1,156 @@
+//! The engine under test.
+//!
+//! Without variables each test starts a `redis-server` of its own. `REDIS_URL` names another server
+//! instead, as `redis://[user:password@]host[:port][/database]`; it must be durable. Keys of each
+//! test begin with a prefix of their own, so a server can be used again.
+
+use std::{
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use identity::{Clock as _, Env, SystemAuthority, Timestamp};
+use parking_lot::Mutex;
+use store::{
+    EventLog, Throttle,
+    contract::{Scopes, Subject},
+};
+use tenantry_engine_redis::{Redis, RedisConfig, RedisPassword};
+use testkit::{RedisServer, SeededEntropy, World};
+use url::Url;
+use zeroize::Zeroizing;
+
+pub(crate) struct Engine {
+    pub(crate) world: World,
+    pub(crate) scopes: Scopes,
+    /// The server, unless it is another's.
+    own: Option<RedisServer>,
+    config: RedisConfig,
+    password: Option<RedisPassword>,
+    open: Mutex<Redis>,
+}
+
+/// Connects to the server that `REDIS_URL` names, or to one of our own.
+pub(crate) async fn engine() -> Engine {
+    match env::var("REDIS_URL") {
+        Ok(url) => {
+            let mut url = Url::parse(&url).unwrap();
+            let password = url.password().map(|text| Zeroizing::new(text.to_owned()));
+            let password = password.map(|text| RedisPassword::new(text).unwrap());
+            url.set_password(None).unwrap();
+            url.set_username("").unwrap();
+            over(None, RedisConfig::new(url.as_str()).unwrap(), password).await
+        }
+        Err(_) => own(&[]).await,
+    }
+}
+
+/// A server of the test's own, with more settings.
+pub(crate) async fn own(settings: &[&str]) -> Engine {
+    let server = RedisServer::start_with(settings);
+    let config = RedisConfig::new(&server.url()).unwrap();
+    over(Some(server), config, None).await
+}
+
+async fn over(
+    own: Option<RedisServer>,
+    config: RedisConfig,
+    password: Option<RedisPassword>,
+) -> Engine {
+    let config = config.with_prefix(&unique()).unwrap();
+    let world = World::new();
+    let scopes = Scopes {
+        one: world.scope("t_one", Env::Dev, "u_1").await,
+        other_tenant: world.scope("t_two", Env::Dev, "u_1").await,
+        other_env: world.scope("t_one", Env::Prod, "u_1").await,
+        system: SystemAuthority::assume(),
+    };
+    let open = connect(&config, password.as_ref()).await;
+    Engine {
+        world,
+        scopes,
+        own,
+        config,
+        password,
+        open: Mutex::new(open),
+    }
+}
+
+/// A prefix that no other test has.
+fn unique() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("test-{}-{}-{next}", since.as_micros(), std::process::id())
+}
+
+/// Another node: what it draws differs from what others draw.
+pub(crate) async fn connect(config: &RedisConfig, password: Option<&RedisPassword>) -> Redis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed = u64::try_from(since.as_nanos()).unwrap();
+    let entropy = Arc::new(SeededEntropy::new(seed));
+    Redis::connect(config, password, entropy).await.unwrap()
+}
+
+impl Engine {
+    pub(crate) fn handle(&self) -> Redis {
+        self.open.lock().clone()
+    }
+
+    /// The server of this test, which it may kill.
+    pub(crate) fn server(&self) -> &RedisServer {
+        self.own.as_ref().unwrap()
+    }
+
+    pub(crate) fn config(&self) -> &RedisConfig {
+        &self.config
+    }
+
+    /// Another process on the same server.
+    pub(crate) async fn node(&self) -> Redis {
+        connect(&self.config, self.password.as_ref()).await
+    }
+
+    async fn reopen(&self) {
+        if let Some(server) = &self.own {
+            server.kill();
+            server.revive();
+        }
+        let node = self.node().await;
+        *self.open.lock() = node;
+    }
+}
+
+macro_rules! subject {
+    ($port:ty, $get:expr) => {
+        #[async_trait]
+        impl Subject<$port> for Engine {
+            fn port(&self) -> Arc<$port> {
+                let get: fn(&Engine) -> Arc<$port> = $get;
+                get(self)
+            }
+            fn scopes(&self) -> &Scopes {
+                &self.scopes
+            }
+            fn now(&self) -> Timestamp {
+                self.world.clock.now()
+            }
+            async fn advance(&self, by: Duration) {
+                self.world.clock.advance(by);
+            }
+            async fn reopen(&self) {
+                Engine::reopen(self).await;
+            }
+        }
+    };
+}
+
+subject!(dyn EventLog, |engine| engine.handle().events());
+subject!(dyn Throttle, |engine| {
+    engine.handle().throttle_by(engine.world.clock.clone())
+});
