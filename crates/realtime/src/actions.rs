@@ -6,6 +6,7 @@ identity::action!(RegisterThread, "chat.thread.register", Member);
 identity::action!(KeepSnippets, "chat.thread.snippets", Member);
 identity::action!(ReadThread, "chat.thread.read", Viewer);
 identity::action!(OpenStream, "chat.stream.open", Viewer);
+identity::action!(OpenCanvasStream, "canvas.stream.open", Viewer);
 identity::action!(IssueTicket, "realtime.ticket.issue", Viewer);
 
 /// The action `chat.message.post`.
@@ -16,6 +17,15 @@ identity::action!(IssueTicket, "realtime.ticket.issue", Viewer);
 pub enum PostMessage {}
 impl Action for PostMessage {
     const NAME: &'static str = "chat.message.post";
+    const ROLE: Role = Role::Member;
+    const OUTCOME_ONLY: bool = true;
+}
+
+/// The action `canvas.tool.post`, recorded as [`PostMessage`] is.
+#[derive(Debug)]
+pub enum PostToolEvent {}
+impl Action for PostToolEvent {
+    const NAME: &'static str = "canvas.tool.post";
     const ROLE: Role = Role::Member;
     const OUTCOME_ONLY: bool = true;
 }

@@ -3,20 +3,20 @@
 //! An envelope is serialised once, stored without its `id` (which only the log
 //! can give) and rendered once per event and transport, for all subscribers.
 //!
-//! **Invariant:** an [`Envelope`] is made from a [`RouteKey`] and a [`Scope`], an event of a canvas
-//! from a [`CanvasKey`](crate::CanvasKey); what it says about place and actor was verified.
+//! **Invariant:** an [`Envelope`] is made from a [`RouteKey`] and a [`Scope`]; what it says about place
+//! and actor was verified. Its type is one that clients may say on its rail.
 
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use identity::{CanvasId, Env, ProjectId, Scope, TenantId, ThreadId, Timestamp, UserId};
-use serde::Serialize;
+use identity::{Scope, Timestamp, UserId};
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
-use store::{Cursor, Idempotency, StoredEvent};
+use store::{Cursor, Idempotency, StoreError, StoredEvent};
 
-use crate::{RouteKey, registry::CHAT};
+use crate::{RealtimeError, RouteKey};
 
 /// Largest `data`, in bytes.
 pub const DATA_BYTES_MAX: usize = 64 * 1024 - 2048;
@@ -24,7 +24,6 @@ pub const DATA_BYTES_MAX: usize = 64 * 1024 - 2048;
 pub const TYPE_BYTES_MAX: usize = 64;
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
-const DEFAULT_TYPE: &str = "chat.message";
 
 /// What is wrong with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +31,9 @@ pub enum InvalidMessage {
     /// The type has another form.
     #[error("a type is [a-z][a-z0-9_]*(.[a-z0-9_]+)* of at most {TYPE_BYTES_MAX} bytes")]
     Type,
+    /// Clients do not say such on this rail.
+    #[error("the types of clients' messages begin with `{0}` here")]
+    Rail(&'static str),
     /// The data is too large.
     #[error("data has at most {DATA_BYTES_MAX} bytes")]
     TooLarge,
@@ -43,13 +45,14 @@ pub enum InvalidMessage {
 /// A message as a client sends it, valid from birth.
 #[derive(Debug, Clone)]
 pub struct Message {
-    kind: SmolStr,
+    kind: Option<SmolStr>,
     data: Box<RawValue>,
     idempotency_key: Option<SmolStr>,
 }
 
 impl Message {
-    /// Checks the parts of a message; `kind` is `chat.message` when absent.
+    /// Checks the parts of a message; without a `kind` it has that of its rail: `chat.message`,
+    /// `tool.event`.
     ///
     /// # Errors
     /// [`InvalidMessage`] names the part.
@@ -58,8 +61,7 @@ impl Message {
         data: Box<RawValue>,
         idempotency_key: Option<&str>,
     ) -> Result<Self, InvalidMessage> {
-        let kind = kind.unwrap_or(DEFAULT_TYPE);
-        if !is_type(kind) {
+        if kind.is_some_and(|kind| !is_type(kind)) {
             return Err(InvalidMessage::Type);
         }
         if data.get().len() > DATA_BYTES_MAX {
@@ -69,28 +71,28 @@ impl Message {
             return Err(InvalidMessage::IdempotencyKey);
         }
         Ok(Self {
-            kind: kind.into(),
+            kind: kind.map(SmolStr::new),
             data: on_one_line(data),
             idempotency_key: idempotency_key.map(SmolStr::new),
         })
     }
 
-    /// The size of what it carries.
     /// What it says.
     pub(crate) fn data(&self) -> &RawValue {
         &self.data
     }
 
+    /// The size of that.
     pub(crate) fn bytes(&self) -> usize {
         self.data.get().len()
     }
 
-    /// How the log notices that a user sends it again.
-    fn idempotency(&self, scope: &Scope) -> Option<Idempotency> {
+    /// How the log notices that a user sends it again, with this type.
+    fn idempotency(&self, scope: &Scope, kind: &str) -> Option<Idempotency> {
         let key = self.idempotency_key.as_ref()?;
         Some(Idempotency {
             key: digest(&[scope.user().as_str(), key]),
-            fingerprint: digest(&[&self.kind, self.data.get()]),
+            fingerprint: digest(&[kind, self.data.get()]),
         })
     }
 }
@@ -143,17 +145,25 @@ struct Sealed<'a> {
     data: &'a RawValue,
 }
 
-#[derive(Serialize)]
+/// Whose the event is, and of what.
 struct Routing<'a> {
-    tenant_id: &'a str,
-    env: &'a str,
-    project_id: &'a str,
-    rail: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thread_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    canvas_id: Option<&'a str>,
-    actor: Actor<'a>,
+    route: &'a RouteKey,
+    actor: &'a UserId,
+}
+
+impl Serialize for Routing<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self { route, actor } = self;
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("tenant_id", route.tenant().as_str())?;
+        map.serialize_entry("env", route.env().as_str())?;
+        map.serialize_entry("project_id", route.project().as_str())?;
+        map.serialize_entry("rail", route.rail())?;
+        map.serialize_entry(route.rules().object, route.object())?;
+        let user_id = actor.as_str();
+        map.serialize_entry("actor", &Actor { user_id })?;
+        map.end()
+    }
 }
 
 #[derive(Serialize)]
@@ -170,14 +180,9 @@ struct Meta<'a> {
 
 /// The parts of an envelope but its `id`. Made in this crate alone, where each part was verified.
 pub(crate) struct Sealing<'a> {
+    pub(crate) route: &'a RouteKey,
     pub(crate) kind: &'a str,
     pub(crate) at: Timestamp,
-    pub(crate) tenant: &'a TenantId,
-    pub(crate) env: Env,
-    pub(crate) project: &'a ProjectId,
-    pub(crate) rail: &'a str,
-    pub(crate) thread: Option<&'a ThreadId>,
-    pub(crate) canvas: Option<&'a CanvasId>,
     pub(crate) actor: &'a UserId,
     pub(crate) request_id: &'a str,
     pub(crate) traceparent: &'a str,
@@ -191,15 +196,8 @@ impl Sealing<'_> {
             r#type: self.kind,
             ts: self.at,
             routing: Routing {
-                tenant_id: self.tenant.as_str(),
-                env: self.env.as_str(),
-                project_id: self.project.as_str(),
-                rail: self.rail,
-                thread_id: self.thread.map(ThreadId::as_str),
-                canvas_id: self.canvas.map(CanvasId::as_str),
-                actor: Actor {
-                    user_id: self.actor.as_str(),
-                },
+                route: self.route,
+                actor: self.actor,
             },
             meta: Meta {
                 request_id: self.request_id,
@@ -222,31 +220,28 @@ impl Envelope {
     /// Seals `message`.
     ///
     /// # Errors
-    /// None in practice: all parts can be serialised.
+    /// [`InvalidMessage::Rail`] when clients do not say such on the rail.
     pub fn seal(
         route: &RouteKey,
         scope: &Scope,
         message: &Message,
         at: Timestamp,
-    ) -> Result<Self, serde_json::Error> {
+    ) -> Result<Self, RealtimeError> {
         let ids = scope.ids();
+        let kind = route.rules().type_of(message.kind.as_deref())?;
         let sealing = Sealing {
-            kind: &message.kind,
+            route,
+            kind,
             at,
-            tenant: scope.tenant(),
-            env: scope.env(),
-            project: scope.project(),
-            rail: CHAT,
-            thread: Some(route.thread()),
-            canvas: None,
             actor: scope.user(),
             request_id: ids.request_id.as_str(),
             traceparent: ids.traceparent.as_str(),
             data: &message.data,
         };
+        let sealed = sealing.seal();
         Ok(Self {
-            body: sealing.seal()?,
-            idempotency: message.idempotency(scope),
+            body: sealed.map_err(|error| StoreError::Corrupt(error.to_string()))?,
+            idempotency: message.idempotency(scope, kind),
         })
     }
 

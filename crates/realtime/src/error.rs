@@ -5,6 +5,8 @@ use std::time::Duration;
 use identity::{Code, Problem};
 use store::{AppendError, CommitError, Quota, StoreError, Verdict};
 
+use crate::InvalidMessage;
+
 /// A stream that was refused may be opened again after this long.
 pub(crate) const CONNECT_RETRY: Duration = Duration::from_secs(5);
 
@@ -34,6 +36,9 @@ pub enum RealtimeError {
     /// The canvas exists with another title.
     #[error("the canvas has another title")]
     CanvasTitleConflict,
+    /// The message is none of the rail.
+    #[error(transparent)]
+    Invalid(#[from] InvalidMessage),
     /// The idempotency key stands for another message.
     #[error("the idempotency key was used for another message")]
     IdempotencyConflict,
@@ -86,6 +91,7 @@ impl From<RealtimeError> for Problem {
             RealtimeError::CanvasTitleConflict => {
                 Self::new(Code::Conflict, "The canvas exists with another title.")
             }
+            RealtimeError::Invalid(invalid) => invalid.into(),
             RealtimeError::IdempotencyConflict => Self::new(
                 Code::IdempotencyConflict,
                 "The idempotency key was used for another message.",
@@ -99,6 +105,17 @@ impl From<RealtimeError> for Problem {
                     .retry_after(Duration::from_secs(1))
             }
             RealtimeError::Store(error) => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<InvalidMessage> for Problem {
+    fn from(invalid: InvalidMessage) -> Self {
+        let why = invalid.to_string();
+        match invalid {
+            InvalidMessage::Type | InvalidMessage::Rail(_) => Self::invalid("/type", why),
+            InvalidMessage::TooLarge => Self::new(Code::BodyTooLarge, why),
+            InvalidMessage::IdempotencyKey => Self::new(Code::HeaderInvalid, why),
         }
     }
 }

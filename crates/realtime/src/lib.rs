@@ -3,7 +3,8 @@
 //! Start at [`Realtime`]. A thread is registered ([`Registry`]; a canvas in [`Canvases`]), messages
 //! to it become durable envelopes in one log, and a hub shares them with all who
 //! follow it over SSE or WebSocket. One cursor, `epoch-seq`, resumes on either.
-//! Clients that cannot send headers use single-use [`Tickets`].
+//! What differs from rail to rail is in `rules`. Clients that cannot send headers use single-use
+//! [`Tickets`]. Sockets of a canvas also share gestures, which are never stored.
 //!
 //! A reader that is slow costs a position, not a queue. Who falls out of the
 //! topic's ring reads pages of the log, and is cut with a resumable cursor if
@@ -31,11 +32,11 @@
 )]
 
 mod actions;
-mod canvases;
 mod config;
 mod envelope;
 mod error;
 mod frames;
+mod gestures;
 mod hub;
 mod limits;
 mod meters;
@@ -49,31 +50,41 @@ mod record;
 mod registry;
 #[cfg(feature = "http")]
 mod routes;
+mod rules;
 mod service;
 mod snippets;
 #[cfg(feature = "http")]
 mod sse;
+mod tell;
 mod tickets;
+mod trace;
 mod watch;
 mod wire;
 #[cfg(feature = "http")]
 mod ws;
 
-pub use actions::{IssueTicket, KeepSnippets, OpenStream, PostMessage, ReadThread, RegisterThread};
-pub use canvases::{CANVAS, Canvas, CanvasKey, Canvases, NewCanvas, Told};
+pub use actions::{
+    IssueTicket, KeepSnippets, OpenCanvasStream, OpenStream, PostMessage, PostToolEvent,
+    ReadThread, RegisterThread,
+};
 pub use config::{LimitsConfig, RealtimeConfig, Retention, RingLimits, Timings};
 pub use envelope::{
     DATA_BYTES_MAX, Envelope, IDEMPOTENCY_KEY_BYTES_MAX, InvalidMessage, Message, TYPE_BYTES_MAX,
 };
 pub use error::{Exhausted, RealtimeError};
+pub use gestures::GESTURE_BYTES_MAX;
 #[cfg(feature = "http")]
 pub use openapi::openapi;
 pub use presence::STATE_BYTES_MAX;
 #[cfg(feature = "http")]
 pub use rail::Rail;
-pub use registry::{CHAT, NewThread, Registry, RouteKey, TITLE_BYTES_MAX, Thread};
+pub use registry::{
+    Canvas, CanvasKey, Canvases, NewCanvas, NewThread, Registry, RouteKey, TITLE_BYTES_MAX, Thread,
+};
 #[cfg(feature = "http")]
 pub use routes::{routes, streams::SseQuery};
+pub use rules::{CANVAS, CHAT};
 pub use service::{Realtime, RealtimeDeps};
 pub use snippets::{Said, SnippetSink};
+pub use tell::{Backlog, Told};
 pub use tickets::{TICKET_LIFE, Tickets};

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use store::{AppendError, Appended};
 
-use crate::registry::CHAT;
+use crate::rules::{CANVAS, CHAT, Rules};
 
 /// How a stream reaches its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,30 +54,62 @@ impl TransportMeters {
     }
 }
 
-/// Handles of all figures, looked up once.
-pub(crate) struct Meters {
+/// Handles of one rail's figures.
+pub(crate) struct RailMeters {
     sse: Arc<TransportMeters>,
     ws: Arc<TransportMeters>,
     publish_seconds: Histogram,
+    publish_errors: Counter,
 }
 
-impl Meters {
-    pub(crate) fn new() -> Self {
+impl RailMeters {
+    fn new(rail: &'static str) -> Self {
         Self {
-            sse: TransportMeters::new(CHAT, Transport::Sse),
-            ws: TransportMeters::new(CHAT, Transport::Ws),
-            publish_seconds: histogram!("tenantry_realtime_publish_seconds", "rail" => CHAT),
+            sse: TransportMeters::new(rail, Transport::Sse),
+            ws: TransportMeters::new(rail, Transport::Ws),
+            publish_seconds: histogram!("tenantry_realtime_publish_seconds", "rail" => rail),
+            publish_errors: counter!("tenantry_realtime_publish_errors_total", "rail" => rail),
         }
     }
 
-    pub(crate) fn of(&self, transport: Transport) -> &Arc<TransportMeters> {
+    pub(crate) fn over(&self, transport: Transport) -> &Arc<TransportMeters> {
         match transport {
             Transport::Sse => &self.sse,
             Transport::Ws => &self.ws,
         }
     }
 
-    pub(crate) fn published(&self, took: Duration) {
+    /// One event was appended, or was not. That it was there before is no failure.
+    pub(crate) fn published(&self, took: Duration, answer: &Result<Appended, AppendError>) {
         self.publish_seconds.record(took.as_secs_f64());
+        if matches!(answer, Err(AppendError::Store(_))) {
+            self.publish_errors.increment(1);
+        }
+    }
+}
+
+/// Handles of all figures, looked up once.
+pub(crate) struct Meters {
+    chat: RailMeters,
+    canvas: RailMeters,
+    /// Gestures that were taken.
+    pub(crate) gestures: Counter,
+}
+
+impl Meters {
+    pub(crate) fn new() -> Self {
+        Self {
+            chat: RailMeters::new(CHAT),
+            canvas: RailMeters::new(CANVAS),
+            gestures: counter!("tenantry_realtime_gestures_total"),
+        }
+    }
+
+    pub(crate) fn of(&self, rules: &Rules) -> &RailMeters {
+        if rules.rail == CANVAS {
+            &self.canvas
+        } else {
+            &self.chat
+        }
     }
 }

@@ -15,6 +15,9 @@ use crate::routes;
     routes::messages::history,
     routes::streams::follow,
     routes::streams::converse,
+    routes::canvases::post,
+    routes::canvases::follow,
+    routes::canvases::converse,
     routes::tickets::issue,
 ))]
 struct Api;

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use identity::{Clock, Scope};
 use store::{Appended, EventLog, Idempotency, NewEvent, StoreError, StreamKey};
 use tokio::{sync::Semaphore, time::Instant};
+use tracing::Instrument;
 
 use crate::{
-    Envelope, Message, RealtimeError, Retention, RouteKey, limits::Limits, meters::Meters,
+    Envelope, Message, RealtimeError, Retention, RouteKey, limits::Limits, meters::Meters, trace,
 };
 
 /// Trims that run beside publishing, at most.
@@ -49,40 +50,32 @@ impl Publisher {
         route: &RouteKey,
         message: &Message,
     ) -> Result<Envelope, RealtimeError> {
-        let envelope = Envelope::seal(route, scope, message, self.clock.now())
-            .map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let envelope = Envelope::seal(route, scope, message, self.clock.now())?;
         self.limits.admit(scope, envelope.body().len()).await?;
         Ok(envelope)
     }
 
-    /// Appends an admitted message; durable when this returns.
+    /// Appends a sealed body; durable when this returns.
     pub(crate) async fn append(
         &self,
         route: &RouteKey,
-        envelope: Envelope,
-    ) -> Result<Appended, RealtimeError> {
-        let idempotency = envelope.idempotency();
-        self.append_to(route.stream(), envelope.body().clone(), idempotency)
-            .await
-    }
-
-    /// Appends a sealed body; durable when this returns.
-    pub(crate) async fn append_to(
-        &self,
-        stream: &StreamKey,
         body: Bytes,
         idempotency: Option<Idempotency>,
     ) -> Result<Appended, RealtimeError> {
         let started = Instant::now();
+        let span = trace::publish(route.rules().rail, &body);
         let event = NewEvent {
             body,
             at: self.clock.now(),
             idempotency,
         };
-        let appended = self.log.append(stream, event).await?;
-        self.meters.published(started.elapsed());
+        let appended = self.log.append(route.stream(), event);
+        let appended = appended.instrument(span).await;
+        let meters = self.meters.of(route.rules());
+        meters.published(started.elapsed(), &appended);
+        let appended = appended?;
         if !appended.duplicate {
-            self.keep_within(stream, appended.cursor.seq);
+            self.keep_within(route.stream(), appended.cursor.seq);
         }
         Ok(appended)
     }

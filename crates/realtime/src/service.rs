@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use store::{Appended, Bounds, Cursor, Documents, EventLog, Read, StoreError, Throttle};
 
 use crate::{
-    Canvases, Message, RealtimeConfig, RealtimeError, Registry, RingLimits, RouteKey, SnippetSink,
-    Tickets,
+    Backlog, Canvases, Message, RealtimeConfig, RealtimeError, Registry, RingLimits, RouteKey,
+    SnippetSink, Tickets,
     envelope::Bodies,
     hub::{From, Hub, Subscription},
     limits::{Connection, Limits},
@@ -26,7 +26,7 @@ use crate::{
 
 /// What the service stands on.
 pub struct RealtimeDeps {
-    /// Keeps threads.
+    /// Keeps threads and canvases.
     pub documents: Arc<dyn Documents>,
     /// Keeps events.
     pub log: Arc<dyn EventLog>,
@@ -46,7 +46,7 @@ pub struct RealtimeDeps {
     pub config: RealtimeConfig,
 }
 
-/// Threads, their events, and those who follow them.
+/// Threads and canvases, their events, and those who follow them.
 pub struct Realtime {
     pub(crate) registry: Registry,
     pub(crate) canvases: Canvases,
@@ -59,10 +59,11 @@ pub struct Realtime {
     pub(crate) publisher: Publisher,
     log: Arc<dyn EventLog>,
     hub: Arc<Hub>,
-    /// The hubs of the rails beside the threads'.
+    /// The hubs of the rails over other logs.
     rails: Mutex<Vec<Arc<Hub>>>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) snippets: OnceLock<Arc<dyn SnippetSink>>,
+    pub(crate) backlog: OnceLock<Weak<dyn Backlog>>,
     draining: AtomicBool,
     spread: Mutex<Duration>,
 }
@@ -126,6 +127,7 @@ impl Realtime {
             log,
             limits,
             snippets: OnceLock::new(),
+            backlog: OnceLock::new(),
             draining: AtomicBool::new(false),
             spread: Mutex::new(Duration::ZERO),
         })
@@ -145,7 +147,8 @@ impl Realtime {
     /// Publishes a message, and records it; durable when this returns.
     ///
     /// # Errors
-    /// [`RealtimeError::Throttled`], [`RealtimeError::IdempotencyConflict`], [`RealtimeError::Store`].
+    /// [`RealtimeError::Invalid`], [`RealtimeError::Throttled`], [`RealtimeError::IdempotencyConflict`],
+    /// [`RealtimeError::Store`].
     pub async fn publish(
         &self,
         scope: &Scope,
@@ -202,7 +205,7 @@ impl Realtime {
         from: From,
         transport: Transport,
     ) -> Result<OpenedStream, RealtimeError> {
-        let followed = Followed::thread(self, route, transport);
+        let followed = Followed::of(self, route, transport);
         let subscribe = self.hub.subscribe(route.stream(), from, transport);
         self.open_with(scope, followed, subscribe).await
     }

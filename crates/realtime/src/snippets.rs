@@ -38,18 +38,19 @@ impl Realtime {
         envelope: Envelope,
         message: &Message,
     ) -> Result<Appended, RealtimeError> {
-        let appended = self.publisher.append(route, envelope).await?;
-        if route.snippets {
-            self.hand_over(scope, route, message, appended.cursor).await;
+        let (body, idempotency) = (envelope.body().clone(), envelope.idempotency());
+        let appended = self.publisher.append(route, body, idempotency).await?;
+        if let Some(thread) = route.snippets() {
+            self.hand_over(scope, thread, message, appended.cursor)
+                .await;
         }
         Ok(appended)
     }
 
-    async fn hand_over(&self, scope: &Scope, route: &RouteKey, message: &Message, event: Cursor) {
+    async fn hand_over(&self, scope: &Scope, thread: &ThreadId, message: &Message, event: Cursor) {
         let Some(sink) = self.snippets.get() else {
             return;
         };
-        let thread = route.thread();
         // A socket may have found the thread long ago.
         match self.registry.keeps_snippets(scope, thread).await {
             Ok(true) => {

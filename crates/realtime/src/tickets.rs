@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 use store::{Batch, CommitError, DocKey, Document, Documents, Partition, StoreError};
 
-use crate::{RealtimeError, RouteKey, registry::CHAT};
+use crate::{RealtimeError, RouteKey};
 
 /// How long a ticket is good.
 pub const TICKET_LIFE: Duration = Duration::from_secs(30);
@@ -108,8 +108,8 @@ impl Tickets {
             project: scope.project().clone(),
             surface: context.surface().cloned(),
             app: context.app().cloned(),
-            rail: CHAT.into(),
-            object: route.thread().as_str().into(),
+            rail: route.rail().into(),
+            object: route.object().into(),
             origin: origin.map(SmolStr::new),
             expires_at,
             access_expires_at: scope.auth().expires_at(),

@@ -25,6 +25,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
+use metrics::{Gauge, gauge};
 use parking_lot::Mutex;
 use store::{Cursor, EventLog, StoreError, StoredEvent, StreamKey, Tail, TailError};
 use tokio::{
@@ -36,7 +37,9 @@ pub(crate) use subscription::{Attendance, Delivery, From, Gap, Subscription, rea
 use topic::Topic;
 use waiters::Whom;
 
-use crate::{RingLimits, Timings, envelope::Bodies, meters::Transport, presence::Presence};
+use crate::{
+    RingLimits, Timings, envelope::Bodies, meters::Transport, presence::Presence, trace::fan_out,
+};
 
 /// Pages that are read from the log at once, by all who replay.
 const PAGE_READS_MAX: usize = 32;
@@ -54,6 +57,8 @@ pub(crate) struct Hub {
     bodies: Bodies,
     topics: Mutex<HashMap<StreamKey, Arc<Topic>>>,
     bytes: AtomicUsize,
+    /// The same, of all hubs of the process, to be looked at.
+    bytes_seen: Gauge,
     page_reads: Semaphore,
 }
 
@@ -90,6 +95,7 @@ impl Hub {
             timings,
             topics: Mutex::default(),
             bytes: AtomicUsize::new(0),
+            bytes_seen: gauge!("tenantry_realtime_ring_bytes"),
             page_reads: Semaphore::new(PAGE_READS_MAX),
         }
     }
@@ -245,17 +251,20 @@ impl Pump {
     /// A batch of events, or what time brings.
     async fn step(&mut self, tail: &mut Tail) -> Step {
         let linger_ends = self.linger_ends();
-        let presence = self.topic.presence_due();
-        let due = linger_ends.into_iter().chain(presence).min();
+        let told = self.topic.due();
+        let due = linger_ends.into_iter().chain(told).min();
         tokio::select! {
             batch = tail.next() => {
+                let told = batch.as_ref().and_then(|batch| batch.as_ref().ok());
+                let told = told.map(|events| fan_out(&self.topic.stream, self.topic.bodies, events));
                 let step = self.take(batch);
                 self.topic.wake(Whom::All).await;
+                drop(told);
                 step
             }
             () = self.topic.nudge.notified() => Step::Well,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                self.topic.flush_presence().await;
+                self.topic.flush().await;
                 let over = linger_ends.is_some_and(|at| at <= Instant::now());
                 if over && self.hub.retire(&self.topic) {
                     return Step::Deserted;
@@ -296,7 +305,13 @@ struct Charge {
 }
 
 impl Charge {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a ring has less than 2^52 bytes"
+    )]
     fn set(&mut self, bytes: usize) {
+        let grown = bytes as f64 - self.bytes as f64;
+        self.hub.bytes_seen.increment(grown);
         if bytes >= self.bytes {
             self.hub
                 .bytes

@@ -19,6 +19,7 @@ use super::{Seat, topic::Found};
 use crate::{
     envelope::render,
     frames::event_frame,
+    gestures::{GestureRefused, Seen},
     meters::Transport,
     presence::{Roster, Update},
 };
@@ -285,16 +286,18 @@ impl Subscription {
             topic: self.seat.topic.clone(),
             user: user.clone(),
             seen: roster.version,
+            gestures: Seen::default(),
         };
         (attendance, roster)
     }
 }
 
-/// A socket's part in the presence of its stream; dropping it ends that.
+/// A socket's part in the presence and the gestures of its stream; dropping it ends that.
 pub(crate) struct Attendance {
     topic: Arc<super::Topic>,
     user: UserId,
     seen: u64,
+    gestures: Seen,
 }
 
 impl Attendance {
@@ -306,9 +309,23 @@ impl Attendance {
         self.topic.show(&self.user, state)
     }
 
+    /// Makes a gesture, to be told to the others.
+    pub(crate) fn gesture(
+        &self,
+        kind: &str,
+        data: &serde_json::value::RawValue,
+    ) -> Result<(), GestureRefused> {
+        self.topic.gesture(&self.user, kind, data)
+    }
+
     /// The next change that concerns others, as a frame. Its waker is the
     /// subscription's.
     pub(crate) fn next(&mut self) -> Option<Bytes> {
+        let presence = self.next_presence();
+        presence.or_else(|| self.topic.gestures_after(&mut self.gestures, &self.user))
+    }
+
+    fn next_presence(&mut self) -> Option<Bytes> {
         while let Some(Update { version, change }) = self.topic.presence_after(self.seen) {
             self.seen = version;
             let frame = change.frame_for(&self.user);

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     envelope::{Bodies, render},
+    gestures::{GestureRefused, Gestures, Seen, Taken},
     meters::Transport,
     presence::{Presence, Roster, StateRefused, Update},
 };
@@ -31,6 +32,8 @@ pub(crate) struct Topic {
     /// Tells the pump that there is something to do by and by.
     pub(super) nudge: Notify,
     state: Mutex<State>,
+    /// Behind a lock of their own, so that many of them do not hold up events.
+    gestures: Mutex<Gestures>,
 }
 
 struct State {
@@ -67,6 +70,7 @@ impl Topic {
                 presence,
                 closed: false,
             }),
+            gestures: Mutex::default(),
         }
     }
 
@@ -192,15 +196,38 @@ impl Topic {
         self.state.lock().presence.after(seen)
     }
 
-    /// When presence has something to tell.
-    pub(super) fn presence_due(&self) -> Option<Instant> {
-        self.state.lock().presence.due(Instant::now())
+    /// A member makes a gesture.
+    pub(crate) fn gesture(
+        &self,
+        user: &UserId,
+        kind: &str,
+        data: &RawValue,
+    ) -> Result<(), GestureRefused> {
+        let taken = self.gestures.lock().put(user, kind, data, Instant::now())?;
+        if taken == Taken::Due {
+            self.nudge.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Gestures of others that changed since `seen`, if they were told.
+    pub(crate) fn gestures_after(&self, seen: &mut Seen, own: &UserId) -> Option<Bytes> {
+        self.gestures.lock().after(seen, own)
+    }
+
+    /// When presence or gestures have something to tell.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let presence = self.state.lock().presence.due(Instant::now());
+        let gestures = self.gestures.lock().due();
+        presence.into_iter().chain(gestures).min()
     }
 
     /// Tells what is due.
-    pub(super) async fn flush_presence(&self) {
-        let told = self.state.lock().presence.flush(Instant::now());
-        if told {
+    pub(super) async fn flush(&self) {
+        let now = Instant::now();
+        let presence = self.state.lock().presence.flush(now);
+        let gestures = self.gestures.lock().flush(now);
+        if presence || gestures {
             self.wake(Whom::Sockets).await;
         }
     }

@@ -4,25 +4,20 @@
 //! **Invariant:** a stream that opened has an opening on record, and its place
 //! among the open streams is given back only after its closing is recorded.
 
-mod chat;
+mod said;
 
 use std::sync::Arc;
 
-use identity::{
-    Action, Conclusion, Deed, Outcome, Recorded, Recording, Remarks, Role, Scope, ThreadId,
-};
+use identity::{Conclusion, Deed, Outcome, Recorded, Recording, Remarks, Role, Scope};
 
-pub(crate) use chat::remarks_on;
+pub(crate) use said::remarks_on;
 
 use crate::{
-    OpenStream, Realtime, RouteKey,
+    Realtime, RouteKey,
     limits::Connection,
     meters::{Transport, TransportMeters},
     watch::End,
 };
-
-/// The action of a stream's end.
-const CLOSE_STREAM: &str = "chat.stream.close";
 
 /// Why a stream closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +75,13 @@ impl From<End> for Reason {
 }
 
 /// Where a stream is, as the target of its record.
-fn place(transport: Transport, thread: &ThreadId) -> String {
-    format!("/{}/chat/{thread}", transport.as_str())
+fn place(transport: Transport, route: &RouteKey) -> String {
+    format!(
+        "/{}/{}/{}",
+        transport.as_str(),
+        route.rail(),
+        route.object()
+    )
 }
 
 fn deed<'a>(scope: &'a Scope, action: &'static str, method: &'a str, target: &'a str) -> Deed<'a> {
@@ -113,14 +113,15 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
-    /// The stream of a thread.
-    pub(crate) fn thread(realtime: &Realtime, route: &RouteKey, transport: Transport) -> Self {
+    /// The stream of a thread or canvas.
+    pub(crate) fn of(realtime: &Realtime, route: &RouteKey, transport: Transport) -> Self {
+        let rules = route.rules();
         Self {
-            opens: OpenStream::NAME,
-            closes: CLOSE_STREAM,
-            role: OpenStream::ROLE,
-            target: place(transport, route.thread()),
-            meters: Arc::clone(realtime.meters.of(transport)),
+            opens: rules.opens,
+            closes: rules.closes,
+            role: rules.follower,
+            target: place(transport, route),
+            meters: Arc::clone(realtime.meters.of(rules).over(transport)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use bytes::BytesMut;
 use identity::{
-    Code, Problem,
+    Problem, Scope,
     http::{Admitted, Json, Query, remarked},
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,14 +12,14 @@ use store::Cursor;
 
 use super::{OwnThread, PageQuery, bad_query};
 use crate::{
-    InvalidMessage, Message, PostMessage, ReadThread, Realtime, envelope::WithId,
+    InvalidMessage, Message, PostMessage, ReadThread, Realtime, RouteKey, envelope::WithId,
     record::remarks_on, wire::GapNotice,
 };
 
 /// A message.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(crate) struct MessageBody {
-    /// `chat.message` by default.
+    /// `chat.message` by default, on a canvas `tool.event`.
     r#type: Option<String>,
     /// Any JSON, kept as it is.
     #[schema(value_type = Object)]
@@ -51,11 +51,21 @@ pub(crate) async fn post(
     req: HttpRequest,
     realtime: Data<Realtime>,
 ) -> Result<HttpResponse, Problem> {
-    let Json(MessageBody { r#type, data }) = admitted.body;
-    let key = idempotency_key(&req)?;
-    let message = Message::new(r#type.as_deref(), data, key)?;
     let route = &admitted.object.route;
-    let appended = realtime.post(&admitted.scope, route, &message).await?;
+    post_on(&admitted.scope, route, admitted.body, &req, &realtime).await
+}
+
+/// Posts to the stream of `route`, which was found in the scope.
+pub(super) async fn post_on(
+    scope: &Scope,
+    route: &RouteKey,
+    Json(MessageBody { r#type, data }): Json<MessageBody>,
+    req: &HttpRequest,
+    realtime: &Realtime,
+) -> Result<HttpResponse, Problem> {
+    let key = idempotency_key(req)?;
+    let message = Message::new(r#type.as_deref(), data, key)?;
+    let appended = realtime.post(scope, route, &message).await?;
     let response = HttpResponse::Created().json(Posted {
         id: appended.cursor.to_string(),
         duplicate: appended.duplicate,
@@ -83,16 +93,6 @@ fn idempotency_key(req: &HttpRequest) -> Result<Option<&str>, Problem> {
         // What is no text is refused as an empty key is.
         (Some(value), None) => Ok(Some(value.to_str().unwrap_or_default())),
         _ => Err(InvalidMessage::IdempotencyKey.into()),
-    }
-}
-
-impl std::convert::From<InvalidMessage> for Problem {
-    fn from(invalid: InvalidMessage) -> Self {
-        match invalid {
-            InvalidMessage::Type => Self::invalid("/type", invalid.to_string()),
-            InvalidMessage::TooLarge => Self::new(Code::BodyTooLarge, invalid.to_string()),
-            InvalidMessage::IdempotencyKey => Self::new(Code::HeaderInvalid, invalid.to_string()),
-        }
     }
 }
 

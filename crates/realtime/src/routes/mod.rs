@@ -1,5 +1,6 @@
 //! Everything this crate serves.
 
+pub(crate) mod canvases;
 pub(crate) mod messages;
 pub(crate) mod streams;
 pub(crate) mod threads;
@@ -12,13 +13,13 @@ use identity::{
 };
 use serde::Deserialize;
 
-use crate::{Realtime, RealtimeError, RouteKey, Thread, registry::CHAT};
+use crate::{Realtime, RealtimeError, RouteKey, Thread, rules::CHAT};
 
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 const THREAD_PART: &str = "thread_id";
 
-/// Mounts the chat rail; the server mounts it, and so can you. The application
+/// Mounts the chat rail and the streams of canvases; the server mounts it, and so can you. The application
 /// needs `Data<Realtime>` besides what `identity` needs.
 pub fn routes(routes: &mut Routes) {
     routes.tenant(Method::POST, "/chat/threads", threads::register);
@@ -46,6 +47,9 @@ pub fn routes(routes: &mut Routes) {
     );
     routes.tenant(Method::GET, "/sse/chat/{thread_id}", streams::follow);
     routes.tenant(Method::GET, "/ws/chat/{thread_id}", streams::converse);
+    routes.tenant(Method::POST, "/sse/canvas/{canvas_id}", canvases::post);
+    routes.tenant(Method::GET, "/sse/canvas/{canvas_id}", canvases::follow);
+    routes.tenant(Method::GET, "/ws/canvas/{canvas_id}", canvases::converse);
     routes.tenant(Method::POST, "/realtime/tickets", tickets::issue);
 }
 
@@ -57,13 +61,16 @@ pub(crate) struct OwnThread {
 
 impl Object for OwnThread {
     async fn locate(scope: &Scope, req: &HttpRequest) -> Result<Self, Problem> {
-        let Some(realtime) = req.app_data::<Data<Realtime>>() else {
-            return Err(Problem::unavailable(&"the realtime service is not mounted"));
-        };
+        let realtime = realtime_of(req)?;
         let id = req.match_info().get(THREAD_PART).unwrap_or_default();
         let (route, thread) = realtime.registry.verify_thread_access(scope, id).await?;
         Ok(Self { route, thread })
     }
+}
+
+fn realtime_of(req: &HttpRequest) -> Result<&Realtime, Problem> {
+    let mounted = req.app_data::<Data<Realtime>>().map(Data::get_ref);
+    mounted.ok_or_else(|| Problem::unavailable(&"the realtime service is not mounted"))
 }
 
 /// The thread that the path names, which is the caller's to govern.

@@ -6,13 +6,13 @@ use actix_web::{
     web::{Data, Payload},
 };
 use identity::{
-    Problem,
+    Problem, Scope,
     http::{Admitted, Query},
 };
 use serde::Deserialize;
 
-use super::{OwnThread, StreamThread};
-use crate::{OpenStream, Realtime, hub::From, meters::Transport, sse, ws};
+use super::StreamThread;
+use crate::{OpenStream, Realtime, RouteKey, hub::From, meters::Transport, sse, ws};
 
 /// Where a client was, as its query says it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -41,13 +41,22 @@ pub(crate) async fn follow(
     realtime: Data<Realtime>,
 ) -> Result<HttpResponse, Problem> {
     let Query(query) = query;
-    let from = query.from(&req);
-    let live = from == From::Live;
     let route = &admitted.object.0.route;
+    follow_on(admitted.scope, route, &query, &req, realtime).await
+}
+
+/// Answers with the stream of `route`, which was found in the scope.
+pub(super) async fn follow_on(
+    scope: Scope,
+    route: &RouteKey,
+    query: &SseQuery,
+    req: &HttpRequest,
+    realtime: Data<Realtime>,
+) -> Result<HttpResponse, Problem> {
+    let from = query.from(req);
+    let live = from == From::Live;
     let realtime = realtime.into_inner();
-    let stream = realtime
-        .open(admitted.scope, route, from, Transport::Sse)
-        .await?;
+    let stream = realtime.open(scope, route, from, Transport::Sse).await?;
     Ok(sse::respond(stream, live))
 }
 
@@ -79,13 +88,22 @@ pub(crate) async fn converse(
     payload: Payload,
     realtime: Data<Realtime>,
 ) -> Result<HttpResponse, Problem> {
-    let handshake = ws::handshake(&req)?;
-    let Query(query) = query;
+    let (scope, route) = (admitted.scope, admitted.object.0.route);
+    converse_on(scope, route, &query.0, &req, payload, realtime).await
+}
+
+/// Answers with a socket on the stream of `route`, which was found in the scope.
+pub(super) async fn converse_on(
+    scope: Scope,
+    route: RouteKey,
+    query: &WsQuery,
+    req: &HttpRequest,
+    payload: Payload,
+    realtime: Data<Realtime>,
+) -> Result<HttpResponse, Problem> {
+    let handshake = ws::handshake(req)?;
     let from = From::parse(query.last_id.as_deref());
-    let OwnThread { route, .. } = admitted.object.0;
     let realtime = realtime.into_inner();
-    let stream = realtime
-        .open(admitted.scope, &route, from.clone(), Transport::Ws)
-        .await?;
-    ws::respond(handshake, payload, stream, route, &from)
+    let opened = realtime.open(scope, &route, from.clone(), Transport::Ws);
+    ws::respond(handshake, payload, opened.await?, route, &from)
 }

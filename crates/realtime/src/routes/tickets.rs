@@ -7,14 +7,17 @@ use identity::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{IssueTicket, Realtime, TICKET_LIFE, registry::CHAT};
+use crate::{
+    IssueTicket, Realtime, TICKET_LIFE,
+    rules::{CANVAS, CHAT},
+};
 
 /// A stream to give a ticket for.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(crate) struct TicketBody {
-    /// `chat`.
+    /// `chat` or `canvas`.
     rail: String,
-    /// The thread.
+    /// The thread or canvas.
     id: String,
 }
 
@@ -37,23 +40,27 @@ pub(crate) async fn issue(
     realtime: Data<Realtime>,
 ) -> Result<HttpResponse, Problem> {
     let Json(TicketBody { rail, id }) = admitted.body;
-    if rail != CHAT {
-        return Err(Problem::invalid("/rail", "there is no such rail"));
-    }
     let scope = &admitted.scope;
-    let (route, _) = realtime.registry.verify_thread_access(scope, &id).await?;
+    let route = match &*rail {
+        CHAT => realtime.registry.verify_thread_access(scope, &id).await?.0,
+        CANVAS => {
+            let (key, _) = realtime.canvases.verify_canvas_access(scope, &id).await?;
+            key.route().clone()
+        }
+        _ => return Err(Problem::invalid("/rail", "there is no such rail")),
+    };
     let origin = req.headers().get(header::ORIGIN);
     let origin = origin.and_then(|origin| origin.to_str().ok());
     let ticket = realtime.tickets.issue(scope, &route, origin).await?;
     let base = realtime.config.public_url.as_deref().unwrap_or_default();
-    let thread = route.thread();
-    let remarks = Remarks::default().with("rail", CHAT).with("id", thread);
+    let (rail, id) = (route.rail(), route.object());
+    let remarks = Remarks::default().with("rail", rail).with("id", id);
     let response = HttpResponse::Created().json(TicketView {
         expires_in: TICKET_LIFE.as_secs(),
-        sse_url: format!("{base}/sse/chat/{thread}?ticket={ticket}"),
+        sse_url: format!("{base}/sse/{rail}/{id}?ticket={ticket}"),
         // http and https become ws and wss.
         ws_url: format!(
-            "{}/ws/chat/{thread}?ticket={ticket}",
+            "{}/ws/{rail}/{id}?ticket={ticket}",
             base.replacen("http", "ws", 1)
         ),
         ticket,

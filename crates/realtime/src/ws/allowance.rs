@@ -1,35 +1,86 @@
 //! How often a socket may do what is not a message.
 
-use tokio::time::Instant;
+use std::{pin::Pin, task::Context, time::Duration};
 
-/// How often a socket may resume, refresh or show a state.
+use tokio::time::{Instant, Sleep, sleep};
+
+/// So much at once, and so much of it back each second.
 pub(super) struct Allowance {
     left: u32,
     since: Instant,
+    burst: u32,
+    per_second: u64,
 }
 
 impl Allowance {
-    const BURST: u32 = 30;
-    const PER_SECOND: u64 = 5;
+    /// How often a socket may resume, refresh or show a state.
+    pub(super) const fn of_requests(now: Instant) -> Self {
+        Self::full(now, 30, 5)
+    }
 
-    /// A full one.
-    pub(super) const fn full(now: Instant) -> Self {
+    const fn full(now: Instant, burst: u32, per_second: u64) -> Self {
         Self {
-            left: Self::BURST,
+            left: burst,
             since: now,
+            burst,
+            per_second,
         }
     }
 
     /// Takes one, if there is one.
     pub(super) fn take(&mut self, now: Instant) -> bool {
-        let back = now.duration_since(self.since).as_millis() as u64 * Self::PER_SECOND / 1000;
+        let back = now.duration_since(self.since).as_millis() as u64 * self.per_second / 1000;
         if back > 0 {
-            let back = u32::try_from(back).unwrap_or(Self::BURST);
-            self.left = self.left.saturating_add(back).min(Self::BURST);
+            let back = u32::try_from(back).unwrap_or(self.burst);
+            self.left = self.left.saturating_add(back).min(self.burst);
             self.since = now;
         }
         let allowed = self.left > 0;
         self.left = self.left.saturating_sub(1);
         allowed
+    }
+}
+
+/// The pace of a socket's gestures. Who makes more is read later: the last gesture of a flood still
+/// counts, and nobody is closed for one.
+pub(super) struct Pace {
+    allowance: Allowance,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl Pace {
+    /// Gestures at once, and each second: five kinds at the rate of a screen.
+    const BURST: u32 = 300;
+    const PER_SECOND: u64 = 300;
+    /// How long a socket is not read.
+    const WAIT: Duration = Duration::from_millis(100);
+
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            allowance: Allowance::full(now, Self::BURST, Self::PER_SECOND),
+            wait: None,
+        }
+    }
+
+    /// Notes a gesture.
+    pub(super) fn note(&mut self, now: Instant) {
+        if !self.allowance.take(now) {
+            self.wait = Some(Box::pin(sleep(Self::WAIT)));
+        }
+    }
+
+    /// Whether the socket may be read.
+    pub(super) const fn is_open(&self) -> bool {
+        self.wait.is_none()
+    }
+
+    /// Ends the wait when it is over, and has the socket read again.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
+        if let Some(wait) = &mut self.wait
+            && wait.as_mut().poll(cx).is_ready()
+        {
+            self.wait = None;
+            cx.waker().wake_by_ref();
+        }
     }
 }

@@ -9,11 +9,15 @@ use serde_json::value::RawValue;
 /// Longest `ref`, in bytes of JSON.
 const REF_BYTES_MAX: usize = 130;
 
+/// Why an op is not understood that is none, or none of its rail.
+pub(super) const NO_SUCH_OP: &str = "there is no such op here";
+
 /// Something to do; the contract's frames.
 pub(super) enum Op {
     Publish(Publish),
     Resume { last_id: String },
     Presence { state: Box<RawValue> },
+    Gesture { kind: String, data: Box<RawValue> },
     Refresh { token: String },
     Ping,
 }
@@ -41,6 +45,7 @@ struct ClientFrame<'a> {
     op: Cow<'a, str>,
     r#ref: Option<Box<RawValue>>,
     r#type: Option<String>,
+    kind: Option<String>,
     #[serde(default, deserialize_with = "even_null")]
     data: Option<Box<RawValue>>,
     idempotency_key: Option<String>,
@@ -85,12 +90,17 @@ pub(super) fn parse(text: &str) -> Result<(Ref, Op), Misunderstood> {
             .state
             .ok_or(missing("state"))
             .map(|state| Op::Presence { state }),
+        "gesture" => match (frame.kind, frame.data) {
+            (Some(kind), Some(data)) => Ok(Op::Gesture { kind, data }),
+            (None, _) => Err(missing("kind")),
+            (_, None) => Err(missing("data")),
+        },
         "refresh" => frame
             .token
             .ok_or(missing("token"))
             .map(|token| Op::Refresh { token }),
         "ping" => Ok(Op::Ping),
-        _ => Err("there is no such op here".to_owned()),
+        _ => Err(NO_SUCH_OP.to_owned()),
     };
     match op {
         Ok(op) => Ok((reference, op)),
@@ -164,7 +174,10 @@ mod tests {
         assert!(parse(r#"{"op":"publish","ref":-1,"data":{"a":1}}"#).is_ok());
         assert!(parse(r#"{"op":"ping"}"#).is_ok());
         assert_eq!(why(r#"{"op":"publish"}"#), "`data` is missing");
-        assert_eq!(why(r#"{"op":"gesture"}"#), "there is no such op here");
+        assert!(parse(r#"{"op":"gesture","kind":"pointer","data":null}"#).is_ok());
+        assert_eq!(why(r#"{"op":"gesture","data":1}"#), "`kind` is missing");
+        assert_eq!(why(r#"{"op":"gesture","kind":"a"}"#), "`data` is missing");
+        assert_eq!(why(r#"{"op":"dance"}"#), NO_SUCH_OP);
         for bad in [
             "",
             "[]",

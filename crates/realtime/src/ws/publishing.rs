@@ -11,11 +11,11 @@ use std::{
 };
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
-use identity::{Action, Problem, Recorded, Refusal, Scope};
+use identity::{Problem, Recorded, Refusal, Scope};
 use store::Appended;
 
 use super::ops::Ref;
-use crate::{Envelope, Message, PostMessage, Realtime, RealtimeError, RouteKey};
+use crate::{Envelope, Message, Realtime, RealtimeError, RouteKey};
 
 /// Messages under way on one socket.
 const MESSAGES_MAX: usize = 64;
@@ -194,7 +194,7 @@ async fn admit(
 ) -> Result<(Envelope, Message), Refused> {
     realtime
         .guard
-        .recheck(&scope, PostMessage::ROLE)
+        .recheck(&scope, route.rules().speaker)
         .await
         .map_err(Refused::Access)?;
     let admitted = realtime.publisher.admit(&scope, &route, &message).await;

@@ -9,18 +9,21 @@ use actix_web::{
     web::{Data, ServiceConfig},
 };
 use identity::{
-    Guard, Recording, Role, SystemAuthority,
+    Env, Guard, Recording, Role, Scope, SystemAuthority,
     http::{EdgeState, Routes, edge},
 };
 use serde_json::Value;
 use store::EventLog;
-use tenantry_realtime::{NewThread, Realtime, RealtimeConfig, RealtimeDeps, RouteKey, Tickets};
+use tenantry_realtime::{
+    NewCanvas, NewThread, OpenStream, Realtime, RealtimeConfig, RealtimeDeps, RouteKey, Tickets,
+};
 use testkit::{
     Faulty, MemoryDocuments, MemoryEventLog, MemoryRecorder, MemoryThrottle, PROJECT, World,
 };
 
 use crate::{
     http::{Request, Response},
+    rails::{CHAT, Rail},
     sse_client::Sse,
     ws_client::Ws,
 };
@@ -47,6 +50,8 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 /// Everything of an application but its socket.
 pub(crate) struct Parts {
+    /// The rail that its callers use.
+    pub(crate) rail: Rail,
     pub(crate) world: World,
     pub(crate) realtime: Arc<Realtime>,
     pub(crate) recorder: Arc<MemoryRecorder>,
@@ -56,7 +61,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(crate) fn with(configure: impl FnOnce(&mut RealtimeConfig)) -> Self {
+    pub(crate) fn with(rail: Rail, configure: impl FnOnce(&mut RealtimeConfig)) -> Self {
         let world = World::new();
         let mut config = RealtimeConfig::default();
         configure(&mut config);
@@ -89,6 +94,7 @@ impl Parts {
             config,
         });
         Self {
+            rail,
             world,
             realtime,
             recorder,
@@ -121,20 +127,30 @@ impl Parts {
         }
     }
 
-    /// The route of `thread` of `t_a`, for publishing without HTTP.
-    pub(crate) async fn route(&self, thread: &str) -> (identity::Scope, RouteKey) {
-        let scope = self
-            .world
-            .scope("t_a", identity::Env::Dev, "u_writer")
-            .await;
-        let new = NewThread {
-            thread_id: Some(thread.parse().unwrap()),
+    /// The route of the rail's first object of `t_a`, for publishing without HTTP.
+    pub(crate) async fn route(&self) -> (Scope, RouteKey) {
+        let scope = self.world.scope("t_a", Env::Dev, "u_writer").await;
+        let route = self.register(&scope, self.rail.one).await;
+        (scope, route)
+    }
+
+    /// Registers an object of the rail.
+    async fn register(&self, scope: &Scope, id: &str) -> RouteKey {
+        if self.rail == CHAT {
+            let new = NewThread {
+                thread_id: Some(id.parse().unwrap()),
+                title: None,
+            };
+            let registry = self.realtime.registry();
+            registry.register(scope, new).await.unwrap();
+            return registry.verify_thread_access(scope, id).await.unwrap().0;
+        }
+        let new = NewCanvas {
+            canvas_id: Some(id.parse().unwrap()),
             title: None,
         };
-        let registry = self.realtime.registry();
-        registry.register(&scope, new).await.unwrap();
-        let (route, _) = registry.verify_thread_access(&scope, thread).await.unwrap();
-        (scope, route)
+        let (key, _, _) = self.realtime.canvases().register(scope, new).await.unwrap();
+        key.route().clone()
     }
 }
 
@@ -164,15 +180,24 @@ impl App {
     }
 
     pub(crate) async fn with(configure: impl FnOnce(&mut RealtimeConfig)) -> Self {
-        Self::with_more(configure, |_, _| ()).await
+        Self::on_with(CHAT, configure).await
+    }
+
+    pub(crate) async fn on(rail: Rail) -> Self {
+        Self::on_with(rail, |_| {}).await
+    }
+
+    pub(crate) async fn on_with(rail: Rail, configure: impl FnOnce(&mut RealtimeConfig)) -> Self {
+        Self::with_more(rail, configure, |_, _| ()).await
     }
 
     /// With routes and data besides those of the crate.
     pub(crate) async fn with_more<D: Send + Sync + 'static>(
+        rail: Rail,
         configure: impl FnOnce(&mut RealtimeConfig),
         more: impl FnOnce(&Parts, &mut Routes) -> D,
     ) -> Self {
-        let parts = Parts::with(configure);
+        let parts = Parts::with(rail, configure);
         let mut routes = Routes::new();
         let data = Data::new(more(&parts, &mut routes));
         let mount = parts.mount_with(routes);
@@ -198,16 +223,16 @@ impl App {
         }
     }
 
-    /// A member of `t_a` with the thread `th_1`.
+    /// A member of `t_a` with the rail's first object.
     pub(crate) async fn alice(&self) -> Caller<'_> {
         let alice = self.member("t_a", "u_alice", Role::Member);
-        alice.register("th_1").await;
+        alice.register(self.rail.one).await;
         alice
     }
 
-    /// Makes every cursor up to `seq` of `thread` too old.
-    pub(crate) async fn trim(&self, thread: &str, seq: u64) {
-        let (_, route) = self.route(thread).await;
+    /// Makes every cursor up to `seq` of that too old.
+    pub(crate) async fn trim(&self, seq: u64) {
+        let (_, route) = self.route().await;
         self.log.trim(route.stream(), seq).await.unwrap();
     }
 }
@@ -268,35 +293,38 @@ impl Caller<'_> {
         self.request("POST", path).json(body).send().await
     }
 
-    pub(crate) async fn register(&self, thread: &str) {
-        let body = format!("{{\"thread_id\":\"{thread}\"}}");
-        let answer = self.post_json("/chat/threads", &body).await;
-        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    /// Registers an object of the rail.
+    pub(crate) async fn register(&self, id: &str) {
+        let world = &self.app.world;
+        let env = self.env.parse().unwrap();
+        let admitted = world.admit::<OpenStream>(&self.tenant, env, &self.token);
+        self.app.parts.register(&admitted.await.unwrap(), id).await;
     }
 
-    /// Posts a message and returns its cursor.
-    pub(crate) async fn say(&self, thread: &str, data: &str) -> String {
-        let path = format!("/chat/threads/{thread}/messages");
-        let answer = self.post_json(&path, &format!("{{\"data\":{data}}}")).await;
+    /// Posts to the rail's first object and returns the cursor.
+    pub(crate) async fn say(&self, data: &str) -> String {
+        let body = format!("{{\"data\":{data}}}");
+        let answer = self.post_json(self.app.rail.posts, &body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// Follows `th_1` with SSE.
+    /// Follows the rail's first object with SSE.
     pub(crate) async fn sse(&self, cursor: Option<&str>) -> Sse {
-        let mut request = self.request("GET", "/sse/chat/th_1");
+        let mut request = self.request("GET", &self.app.rail.sse());
         if let Some(cursor) = cursor {
             request = request.header("last-event-id", cursor);
         }
         Sse::open(request).await
     }
 
-    /// Opens a WebSocket to `th_1` and returns it with its `ready`.
+    /// Opens a WebSocket to the rail's first object and returns it with its `ready`.
     pub(crate) async fn ws(&self, cursor: Option<&str>) -> (Ws, Value) {
         let query = cursor
             .map(|id| format!("?last_id={id}"))
             .unwrap_or_default();
-        let mut ws = Ws::open(&self.request("GET", &format!("/ws/chat/th_1{query}"))).await;
+        let path = format!("{}{query}", self.app.rail.ws());
+        let mut ws = Ws::open(&self.request("GET", &path)).await;
         let ready = ws.json().await;
         assert_eq!(ready["op"], "ready");
         (ws, ready)

@@ -4,15 +4,24 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::app::{App, soon};
+use crate::{
+    app::{App, soon},
+    rails::{RAILS, Rail},
+};
 
 #[tokio::test]
 async fn streams_are_told_spread_out_and_closed() {
-    let app = App::new().await;
+    for rail in RAILS {
+        drained(rail).await;
+    }
+}
+
+async fn drained(rail: Rail) {
+    let app = App::on(rail).await;
     let alice = app.alice().await;
     let mut sse = alice.sse(None).await;
     let (mut ws, _) = alice.ws(None).await;
-    let id = alice.say("th_1", "1").await;
+    let id = alice.say("1").await;
     assert_eq!(sse.ids(1).await, [id]);
     let realtime = app.realtime.clone();
     let drain = tokio::spawn(async move {
@@ -27,8 +36,8 @@ async fn streams_are_told_spread_out_and_closed() {
     assert_eq!(ws.closed().await, 1012);
     drop(ws);
     assert_eq!(soon("the end of the drain", drain).await.unwrap(), 0);
-    for path in ["/sse/chat/th_1", "/ws/chat/th_1"] {
-        let refused = alice.request("GET", path).header("upgrade", "websocket");
+    for path in [rail.sse(), rail.ws()] {
+        let refused = alice.request("GET", &path).header("upgrade", "websocket");
         let refused = refused
             .header("connection", "upgrade")
             .header("sec-websocket-version", "13")

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{app::App, ws_client::RawWs};
+use crate::{
+    app::App,
+    rails::{CANVAS, RAILS},
+    ws_client::RawWs,
+};
 
 async fn raw(app: &App) -> RawWs {
     let alice = app.alice().await;
-    RawWs::open(alice.request("GET", "/ws/chat/th_1")).await
+    RawWs::open(alice.request("GET", &app.rail.ws())).await
 }
 
 const TEXT: u8 = 0x81;
@@ -102,7 +106,7 @@ async fn what_cannot_be_understood_is_refused_then_closed() {
         "{",
         "[]",
         r#"{"op":"nonsense"}"#,
-        r#"{"op":"gesture","data":1}"#,
+        r#"{"op":"gesture","kind":"pointer","data":1}"#,
         r#"{"op":"publish","data":1,"tenant_id":"t_b"}"#,
         "1",
         "null",
@@ -122,7 +126,13 @@ async fn what_cannot_be_understood_is_refused_then_closed() {
 
 #[tokio::test]
 async fn a_wrong_message_is_refused_and_the_socket_stays() {
-    let app = App::new().await;
+    for rail in RAILS {
+        let app = App::on(rail).await;
+        wrong_messages(&app).await;
+    }
+}
+
+async fn wrong_messages(app: &App) {
     let alice = app.alice().await;
     let (mut ws, _) = alice.ws(None).await;
     for (message, code) in [
@@ -145,11 +155,11 @@ async fn a_wrong_message_is_refused_and_the_socket_stays() {
 
 #[tokio::test]
 async fn ten_thousand_resumes_are_cut_short() {
-    let app = App::new().await;
+    let app = App::on(CANVAS).await;
     let alice = app.alice().await;
-    let first = alice.say("th_1", "1").await;
-    alice.say("th_1", "2").await;
-    let mut ws = RawWs::open(alice.request("GET", "/ws/chat/th_1")).await;
+    let first = alice.say("1").await;
+    alice.say("2").await;
+    let mut ws = RawWs::open(alice.request("GET", &app.rail.ws())).await;
     let resume = json!({"op": "resume", "last_id": first}).to_string();
     for _ in 0..10_000 {
         ws.frame(TEXT, resume.as_bytes()).await;

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use crate::{
     app::App,
+    rails::RAILS,
     recording::closing,
     stream::{Stream, TRANSPORTS},
 };
@@ -15,7 +16,7 @@ async fn a_stream_survives_a_short_outage_of_the_directory() {
     let app = App::with(|config| config.timings.recheck = Duration::from_millis(10)).await;
     let alice = app.alice().await;
     let mut sse = alice.sse(None).await;
-    let (scope, route) = app.route("th_1").await;
+    let (scope, route) = app.route().await;
     app.world.directory.set_down(true);
     let data = serde_json::value::RawValue::from_string("1".to_owned()).unwrap();
     let message = tenantry_realtime::Message::new(None, data, None).unwrap();
@@ -28,20 +29,26 @@ async fn a_stream_survives_a_short_outage_of_the_directory() {
         assert_eq!(sse.ids(1).await, [id.cursor.to_string()]);
     }
     app.world.directory.set_down(false);
-    let id = alice.say("th_1", "2").await;
+    let id = alice.say("2").await;
     assert_eq!(sse.ids(1).await, [id]);
 }
 
 #[tokio::test]
 async fn a_stream_ends_when_access_stays_unknown() {
-    let ends = async |transport| {
-        let app = App::with(|config| config.timings.recheck = Duration::from_millis(10)).await;
+    let ends = async |(rail, transport)| {
+        let quick = |config: &mut tenantry_realtime::RealtimeConfig| {
+            config.timings.recheck = Duration::from_millis(10);
+        };
+        let app = App::on_with(rail, quick).await;
         let mut stream = Stream::open(transport, &app.alice().await, None).await;
         app.world.directory.set_down(true);
         assert_eq!(stream.end().await, "drain");
         drop(stream);
-        app.closed(&closing(transport, "unverified")).await;
+        app.closed(&closing(&rail, transport, "unverified")).await;
         assert_eq!(app.realtime.connections(), 0);
     };
-    join_all(TRANSPORTS.map(ends)).await;
+    let all = RAILS
+        .into_iter()
+        .flat_map(|rail| TRANSPORTS.map(|transport| (rail, transport)));
+    join_all(all.map(ends)).await;
 }

@@ -43,7 +43,7 @@ impl Race {
 /// Publishes 2,000 events a second until the readers are done; a late tick is made up for,
 /// unless the readers are too far behind.
 async fn flood(app: &App, race: &Race) {
-    let (scope, route) = app.route("th_1").await;
+    let (scope, route) = app.route().await;
     let data = RawValue::from_string("\"flood\"".to_owned()).unwrap();
     let message = Message::new(None, data, None).unwrap();
     let mut ticks = interval(TICK);
@@ -102,7 +102,7 @@ async fn reconnecting_readers_miss_nothing_and_meet_nothing_twice() {
     })
     .await;
     let alice = app.alice().await;
-    let start = alice.say("th_1", "0").await;
+    let start = alice.say("0").await;
     let race = Race::default();
     let readers = async {
         let wanders = (0..READERS).map(|turn| wander(alice.clone(), start.clone(), &race, turn));

@@ -6,7 +6,10 @@ use identity::Role;
 use serde_json::json;
 use store::Quota;
 
-use crate::app::{App, eventually};
+use crate::{
+    app::{App, eventually},
+    rails::{CANVAS, RAILS, Rail},
+};
 
 fn quota(burst: u32, per_second: u32) -> Quota {
     Quota {
@@ -17,20 +20,26 @@ fn quota(burst: u32, per_second: u32) -> Quota {
 
 #[tokio::test]
 async fn streams_of_a_tenant_are_counted() {
-    let app = App::with(|config| config.limits.connections_per_tenant = 2).await;
+    for rail in RAILS {
+        counted(rail).await;
+    }
+}
+
+async fn counted(rail: Rail) {
+    let app = App::on_with(rail, |config| config.limits.connections_per_tenant = 2).await;
     let alice = app.alice().await;
     let sse = alice.sse(None).await;
     let (ws, _) = alice.ws(None).await;
-    let refused = alice.get("/sse/chat/th_1").await;
+    let refused = alice.get(&rail.sse()).await;
     refused.refused(429, "throttled");
     assert_eq!(refused.header("retry-after"), Some("5"));
     // Another tenant is not concerned.
     let bob = app.member("t_b", "u_bob", Role::Member);
-    bob.register("th_1").await;
+    bob.register(app.rail.one).await;
     bob.sse(None).await;
     drop((sse, ws));
     for n in 0..3 {
-        alice.say("th_1", &n.to_string()).await;
+        alice.say(&n.to_string()).await;
     }
     eventually("places are given back", || app.realtime.connections() == 0).await;
     alice.sse(None).await;
@@ -41,20 +50,25 @@ async fn streams_of_the_process_are_counted() {
     let app = App::with(|config| config.limits.connections = 1).await;
     let alice = app.alice().await;
     let bob = app.member("t_b", "u_bob", Role::Member);
-    bob.register("th_1").await;
+    bob.register(app.rail.one).await;
     let _hers = alice.sse(None).await;
-    bob.get("/sse/chat/th_1").await.refused(429, "throttled");
+    bob.get(&app.rail.sse()).await.refused(429, "throttled");
 }
 
 #[tokio::test]
 async fn messages_of_a_tenant_have_a_rate() {
-    let app = App::with(|config| config.limits.publishes = quota(3, 1)).await;
+    for rail in RAILS {
+        have_a_rate(rail).await;
+    }
+}
+
+async fn have_a_rate(rail: Rail) {
+    let app = App::on_with(rail, |config| config.limits.publishes = quota(3, 1)).await;
     let alice = app.alice().await;
     for n in 0..3 {
-        alice.say("th_1", &n.to_string()).await;
+        alice.say(&n.to_string()).await;
     }
-    let path = "/chat/threads/th_1/messages";
-    let refused = alice.post_json(path, r#"{"data":1}"#).await;
+    let refused = alice.post_json(rail.posts, r#"{"data":1}"#).await;
     refused.refused(429, "throttled");
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(
@@ -63,7 +77,7 @@ async fn messages_of_a_tenant_have_a_rate() {
     );
     assert_eq!(refused.header("ratelimit"), Some("\"publish\";r=0;t=3"));
     app.world.clock.advance(Duration::from_secs(1));
-    alice.say("th_1", "4").await;
+    alice.say("4").await;
 }
 
 #[tokio::test]
@@ -74,7 +88,7 @@ async fn bytes_of_a_tenant_have_a_rate_and_refusals_use_up_nothing() {
     })
     .await;
     let alice = app.alice().await;
-    let path = "/chat/threads/th_1/messages";
+    let path = app.rail.posts;
     let large = format!("{{\"data\":\"{}\"}}", "x".repeat(4000));
     for _ in 0..5 {
         let refused = alice.post_json(path, &large).await;
@@ -85,13 +99,13 @@ async fn bytes_of_a_tenant_have_a_rate_and_refusals_use_up_nothing() {
         );
     }
     // Both messages are still there to be used.
-    alice.say("th_1", "1").await;
-    alice.say("th_1", "2").await;
+    alice.say("1").await;
+    alice.say("2").await;
 }
 
 #[tokio::test]
 async fn a_socket_that_keeps_on_is_closed() {
-    let app = App::with(|config| config.limits.publishes = quota(2, 1)).await;
+    let app = App::on_with(CANVAS, |config| config.limits.publishes = quota(2, 1)).await;
     let alice = app.alice().await;
     let (mut ws, _) = alice.ws(None).await;
     for n in 0..2 {
@@ -110,7 +124,7 @@ async fn a_thread_keeps_what_it_should() {
     let app = App::with(|config| config.retention.events = 20).await;
     let alice = app.alice().await;
     for n in 0..100 {
-        alice.say("th_1", &n.to_string()).await;
+        alice.say(&n.to_string()).await;
     }
     let read = async || {
         let page = alice.get("/chat/threads/th_1/messages").await.json();

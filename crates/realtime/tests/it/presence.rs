@@ -5,11 +5,23 @@ use std::time::Duration;
 use identity::Role;
 use serde_json::json;
 
-use crate::app::App;
+use crate::{
+    app::App,
+    rails::{CANVAS, RAILS, Rail},
+};
 
 #[tokio::test]
 async fn members_join_show_themselves_and_leave() {
-    let app = App::with(|config| config.timings.presence_grace = Duration::from_millis(50)).await;
+    for rail in RAILS {
+        come_and_go(rail).await;
+    }
+}
+
+async fn come_and_go(rail: Rail) {
+    let soon = |config: &mut tenantry_realtime::RealtimeConfig| {
+        config.timings.presence_grace = Duration::from_millis(50);
+    };
+    let app = App::on_with(rail, soon).await;
     let alice = app.alice().await;
     let bob = app.member("t_a", "u_bob", Role::Viewer);
     let (mut hers, ready) = alice.ws(None).await;
@@ -71,7 +83,7 @@ async fn who_comes_back_in_time_has_not_left() {
 
 #[tokio::test]
 async fn a_state_has_a_bound() {
-    let app = App::new().await;
+    let app = App::on(CANVAS).await;
     let alice = app.alice().await;
     let (mut ws, _) = alice.ws(None).await;
     ws.send(json!({"op": "presence", "ref": 1, "state": "x".repeat(4096)}))

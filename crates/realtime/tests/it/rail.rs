@@ -15,6 +15,7 @@ use testkit::MemoryEventLog;
 
 use crate::{
     app::{App, Caller, eventually},
+    rails::CHAT,
     sse_client::{Block, Sse},
 };
 
@@ -60,7 +61,7 @@ impl News {
             let name = "news";
             Rail::new::<FollowNews>(&parts.realtime, followed, name, "news.stream.close")
         };
-        let app = App::with_more(quick, mount).await;
+        let app = App::with_more(CHAT, quick, mount).await;
         let scope = app.world.scope("t_a", identity::Env::Dev, "u_writer").await;
         let stream = stream(&scope);
         Self { app, log, stream }

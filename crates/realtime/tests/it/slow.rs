@@ -7,12 +7,13 @@ use tenantry_realtime::Message;
 
 use crate::{
     app::{App, eventually, seq},
+    rails::{CANVAS, CHAT},
     recording::closing,
 };
 
 /// Publishes some 15 MiB a second, which a reader that reads can follow.
 async fn publish_large(app: &App, count: usize) {
-    let (scope, route) = app.route("th_1").await;
+    let (scope, route) = app.route().await;
     let data = RawValue::from_string(format!("\"{}\"", "x".repeat(32 * 1024))).unwrap();
     let message = Arc::new(Message::new(None, data, None).unwrap());
     for _ in 0..count {
@@ -32,7 +33,7 @@ fn generous(config: &mut tenantry_realtime::RealtimeConfig) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_sse_reader_is_cut_and_resumes_where_it_was() {
-    let app = App::with(generous).await;
+    let app = App::on_with(CANVAS, generous).await;
     let alice = app.alice().await;
     let mut slow = alice.sse(None).await;
     let mut healthy = alice.sse(None).await;
@@ -48,7 +49,7 @@ async fn a_slow_sse_reader_is_cut_and_resumes_where_it_was() {
     }
     assert!(got.len() < count, "it was never cut");
     drop(slow);
-    app.closed(&closing("sse", "slow")).await;
+    app.closed(&closing(&CANVAS, "sse", "slow")).await;
     assert_eq!(got, all[..got.len()], "a hole before the cut");
     // The cursor resumes: nothing was lost.
     let mut resumed = alice.sse(got.last().map(String::as_str)).await;
@@ -62,19 +63,19 @@ async fn a_slow_socket_is_closed_with_4408() {
     let alice = app.alice().await;
     let (mut slow, _) = alice.ws(None).await;
     // It starts live only after it has not resumed.
-    let id = alice.say("th_1", "1").await;
+    let id = alice.say("1").await;
     assert_eq!(slow.ids(1).await, [id]);
     publish_large(&app, 600).await;
     assert_eq!(slow.closed().await, 4408);
     drop(slow);
-    app.closed(&closing("ws", "slow")).await;
+    app.closed(&closing(&CHAT, "ws", "slow")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_replays_slowly_is_not_cut() {
     let app = App::with(generous).await;
     let alice = app.alice().await;
-    let first = alice.say("th_1", "1").await;
+    let first = alice.say("1").await;
     publish_large(&app, 200).await;
     let mut replaying = alice.sse(Some(&first)).await;
     publish_large(&app, 200).await;
@@ -82,7 +83,7 @@ async fn who_replays_slowly_is_not_cut() {
     assert_eq!(seq(ids.last().unwrap()), 401);
     drop(replaying);
     for n in 0..3 {
-        alice.say("th_1", &n.to_string()).await;
+        alice.say(&n.to_string()).await;
     }
     eventually("the place is given back", || {
         app.realtime.connections() == 0

@@ -4,13 +4,22 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::app::{App, eventually};
+use crate::{
+    app::{App, eventually},
+    rails::{CANVAS, RAILS},
+};
 
 #[tokio::test]
 async fn a_stream_starts_live_at_once_and_says_where() {
-    let app = App::new().await;
+    for rail in RAILS {
+        let app = App::on(rail).await;
+        starts_live(&app).await;
+    }
+}
+
+async fn starts_live(app: &App) {
     let alice = app.alice().await;
-    let before = alice.say("th_1", "1").await;
+    let before = alice.say("1").await;
     let mut sse = alice.sse(None).await;
     assert_eq!(sse.header("content-type"), Some("text/event-stream"));
     assert_eq!(sse.header("cache-control"), Some("no-cache"));
@@ -18,7 +27,7 @@ async fn a_stream_starts_live_at_once_and_says_where() {
     assert_eq!(sse.hello.comments, 1);
     assert!(sse.hello.retry.is_some());
     assert_eq!(sse.hello.id.as_deref(), Some(&*before));
-    let after = alice.say("th_1", "2").await;
+    let after = alice.say("2").await;
     let message = sse.message().await;
     assert_eq!(
         (&message["id"], &message["data"]),
@@ -28,28 +37,28 @@ async fn a_stream_starts_live_at_once_and_says_where() {
 
 #[tokio::test]
 async fn a_stream_resumes_after_its_cursor_and_goes_on_live() {
-    let app = App::new().await;
+    let app = App::on(CANVAS).await;
     let alice = app.alice().await;
     let mut ids = Vec::new();
     for n in 0..200 {
-        ids.push(alice.say("th_1", &n.to_string()).await);
+        ids.push(alice.say(&n.to_string()).await);
     }
     let mut sse = alice.sse(Some(&ids[9])).await;
     assert_eq!(sse.hello.id, None);
     assert_eq!(sse.ids(190).await, ids[10..]);
-    let live = alice.say("th_1", "1").await;
+    let live = alice.say("1").await;
     assert_eq!(sse.ids(1).await, [live]);
 }
 
 #[tokio::test]
 async fn the_header_wins_over_the_query_and_an_empty_one_is_none() {
-    let app = App::new().await;
+    let app = App::on(CANVAS).await;
     let alice = app.alice().await;
     let mut ids = Vec::new();
     for n in 0..3 {
-        ids.push(alice.say("th_1", &n.to_string()).await);
+        ids.push(alice.say(&n.to_string()).await);
     }
-    let path = format!("/sse/chat/th_1?last_event_id={}", ids[0]);
+    let path = format!("{}?last_event_id={}", app.rail.sse(), ids[0]);
     let mut sse = crate::sse_client::Sse::open(alice.request("GET", &path)).await;
     assert_eq!(sse.ids(2).await, ids[1..]);
     // An EventSource that reconnects still has the query of its first connection.
@@ -57,7 +66,7 @@ async fn the_header_wins_over_the_query_and_an_empty_one_is_none() {
     let mut sse = crate::sse_client::Sse::open(again).await;
     assert_eq!(sse.ids(1).await, ids[2..]);
     let mut sse = alice.sse(Some("")).await;
-    let live = alice.say("th_1", "3").await;
+    let live = alice.say("3").await;
     assert_eq!(sse.ids(1).await, [live]);
 }
 
@@ -65,7 +74,7 @@ async fn the_header_wins_over_the_query_and_an_empty_one_is_none() {
 async fn the_id_of_a_gap_resumes_without_another_gap() {
     let app = App::new().await;
     let alice = app.alice().await;
-    let id = alice.say("th_1", "1").await;
+    let id = alice.say("1").await;
     let mut sse = alice.sse(Some("garbage")).await;
     let gap = sse.event().await.unwrap();
     assert_eq!(gap.event.as_deref(), Some("gap"));
@@ -92,14 +101,14 @@ async fn a_topic_ends_after_its_last_subscriber() {
     assert_eq!((app.realtime.topics(), app.realtime.connections()), (1, 2));
     drop(first);
     // A write is what tells the server that a reader is gone.
-    alice.say("th_1", "1").await;
+    alice.say("1").await;
     drop(second);
     for n in 0..3 {
-        alice.say("th_1", &n.to_string()).await;
+        alice.say(&n.to_string()).await;
     }
     eventually("the topic ends", || app.realtime.topics() == 0).await;
     assert_eq!(app.realtime.connections(), 0);
     let mut third = alice.sse(None).await;
-    let id = alice.say("th_1", "2").await;
+    let id = alice.say("2").await;
     assert_eq!(third.ids(1).await, [id]);
 }

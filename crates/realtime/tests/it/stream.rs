@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{App, Caller, eventually, shifted},
+    rails::{RAILS, Rail},
     sse_client::Sse,
     ws_client::Ws,
 };
@@ -14,7 +15,7 @@ use crate::{
 /// The transports, as paths name them.
 pub(crate) const TRANSPORTS: [&str; 2] = ["sse", "ws"];
 
-/// An open stream of `th_1`.
+/// An open stream of the rail's first object.
 pub(crate) enum Stream {
     Sse(Sse),
     Ws(Box<Ws>),
@@ -88,21 +89,33 @@ impl Stream {
     }
 }
 
-/// Posts `count` messages to `th_1` and returns their cursors.
+/// Posts `count` messages to the rail's first object and returns their cursors.
 async fn said(alice: &Caller<'_>, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for n in 0..count {
-        ids.push(alice.say("th_1", &n.to_string()).await);
+        ids.push(alice.say(&n.to_string()).await);
     }
     ids
 }
 
+/// Every rail with every transport.
+fn streams() -> impl Iterator<Item = (Rail, &'static str)> {
+    RAILS
+        .into_iter()
+        .flat_map(|rail| TRANSPORTS.map(|transport| (rail, transport)))
+}
+
 #[tokio::test]
 async fn each_cursor_that_cannot_be_honoured_is_one_gap() {
-    let app = App::new().await;
+    for rail in RAILS {
+        gaps(&App::on(rail).await).await;
+    }
+}
+
+async fn gaps(app: &App) {
     let alice = app.alice().await;
     let ids = said(&alice, 6).await;
-    app.trim("th_1", 3).await;
+    app.trim(3).await;
     let future = shifted(&ids[5], 1000);
     for (cursor, reason) in [
         (&*ids[0], "evicted"),
@@ -124,7 +137,7 @@ async fn each_cursor_that_cannot_be_honoured_is_one_gap() {
         assert_eq!(stream.ids(3).await, ids[3..]);
         streams.push(stream);
     }
-    let live = alice.say("th_1", "9").await;
+    let live = alice.say("9").await;
     for mut stream in streams {
         assert_eq!(stream.ids(1).await, [&*live]);
     }
@@ -132,20 +145,25 @@ async fn each_cursor_that_cannot_be_honoured_is_one_gap() {
 
 #[tokio::test]
 async fn one_cursor_resumes_on_either_transport() {
-    let app = App::new().await;
-    let alice = app.alice().await;
-    let ids = said(&alice, 30).await;
-    for (at, transport) in [(0, "sse"), (10, "ws"), (20, "sse")] {
-        let mut stream = Stream::open(transport, &alice, Some(&ids[at])).await;
-        let count = 10.min(29 - at);
-        assert_eq!(stream.ids(count).await, ids[at + 1..at + 1 + count]);
+    for rail in RAILS {
+        let app = App::on(rail).await;
+        let alice = app.alice().await;
+        let ids = said(&alice, 30).await;
+        for (at, transport) in [(0, "sse"), (10, "ws"), (20, "sse")] {
+            let mut stream = Stream::open(transport, &alice, Some(&ids[at])).await;
+            let count = 10.min(29 - at);
+            assert_eq!(stream.ids(count).await, ids[at + 1..at + 1 + count]);
+        }
     }
 }
 
 #[tokio::test]
 async fn a_removed_member_and_an_ended_token_end_the_stream() {
-    for transport in TRANSPORTS {
-        let app = App::with(|config| config.timings.recheck = Duration::from_millis(20)).await;
+    for (rail, transport) in streams() {
+        let quick = |config: &mut tenantry_realtime::RealtimeConfig| {
+            config.timings.recheck = Duration::from_millis(20);
+        };
+        let app = App::on_with(rail, quick).await;
         let alice = app.alice().await;
         let bob = app.member("t_a", "u_bob", Role::Viewer);
         let mut hers = Stream::open(transport, &alice, None).await;
@@ -153,7 +171,7 @@ async fn a_removed_member_and_an_ended_token_end_the_stream() {
         app.world.directory.remove("t_a", "u_bob");
         assert_eq!(his.end().await, "access_revoked");
         // Hers went on until her token ended.
-        let id = alice.say("th_1", "1").await;
+        let id = alice.say("1").await;
         assert_eq!(hers.ids(1).await, [id]);
         app.world.clock.advance(Duration::from_secs(901));
         assert_eq!(hers.end().await, "token_ended");
@@ -165,15 +183,15 @@ async fn a_removed_member_and_an_ended_token_end_the_stream() {
 
 #[tokio::test]
 async fn tenants_with_the_same_names_do_not_meet() {
-    for transport in TRANSPORTS {
-        let app = App::new().await;
+    for (rail, transport) in streams() {
+        let app = App::on(rail).await;
         let alice = app.alice().await;
         let bob = app.member("t_b", "u_bob", Role::Member);
-        bob.register("th_1").await;
+        bob.register(rail.one).await;
         let mut hers = Stream::open(transport, &alice, None).await;
         let mut his = Stream::open(transport, &bob, None).await;
-        alice.say("th_1", "\"hers\"").await;
-        bob.say("th_1", "\"his\"").await;
+        alice.say("\"hers\"").await;
+        bob.say("\"his\"").await;
         assert_eq!(hers.message().await["data"], "hers");
         assert_eq!(his.message().await["data"], "his");
     }

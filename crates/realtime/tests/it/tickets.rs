@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::{
     app::{App, Caller},
     http::Request,
+    rails::{RAILS, Rail},
     sse_client::Sse,
     ws_client::Ws,
 };
 
-const BODY: &str = r#"{"rail":"chat","id":"th_1"}"#;
-
 async fn ticket(caller: &Caller<'_>) -> Value {
-    let answer = caller.post_json("/realtime/tickets", BODY).await;
+    let body = caller.app.rail.asks();
+    let answer = caller.post_json("/realtime/tickets", &body).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json()
 }
@@ -26,13 +26,18 @@ fn bare(caller: &Caller<'_>, path: &Value) -> Request {
 
 #[tokio::test]
 async fn a_ticket_opens_one_stream_once() {
-    let app = App::new().await;
+    for rail in RAILS {
+        opens_once(&App::on(rail).await).await;
+    }
+}
+
+async fn opens_once(app: &App) {
     let alice = app.alice().await;
     let first = ticket(&alice).await;
     assert_eq!(first["expires_in"], 30);
     assert_eq!(first["ticket"].as_str().unwrap().len(), 43);
     let mut sse = Sse::open(bare(&alice, &first["sse_url"])).await;
-    let id = alice.say("th_1", "1").await;
+    let id = alice.say("1").await;
     assert_eq!(sse.ids(1).await, [id]);
     for url in ["sse_url", "ws_url"] {
         let again = bare(&alice, &first[url]).send().await;
@@ -60,12 +65,18 @@ async fn of_many_who_race_for_a_ticket_one_wins() {
 
 #[tokio::test]
 async fn a_ticket_is_bound_to_its_stream_origin_and_context() {
-    let app = App::new().await;
+    for rail in RAILS {
+        is_bound(rail).await;
+    }
+}
+
+async fn is_bound(rail: Rail) {
+    let app = App::on(rail).await;
     let alice = app.alice().await;
-    alice.register("th_2").await;
+    alice.register(rail.other).await;
     let first = ticket(&alice).await;
     let secret = first["ticket"].as_str().unwrap();
-    let other = format!("/sse/chat/th_2?ticket={secret}");
+    let other = format!("/sse/{}/{}?ticket={secret}", rail.name, rail.other);
     let other = Request::new(app.address, "GET", &other).send().await;
     other.refused(401, "unauthenticated");
     let foreign = bare(&alice, &first["sse_url"]).header("origin", "https://evil.test");
@@ -77,7 +88,9 @@ async fn a_ticket_is_bound_to_its_stream_origin_and_context() {
     // None of those used it up.
     Sse::open(bare(&alice, &first["sse_url"])).await;
 
-    let request = alice.request("POST", "/realtime/tickets").json(BODY);
+    let request = alice
+        .request("POST", "/realtime/tickets")
+        .json(&rail.asks());
     let own = request
         .header("origin", "https://app.test")
         .send()
@@ -130,10 +143,7 @@ async fn urls_are_absolute_where_the_address_is_known() {
     app.alice().await;
     let given = ticket(&viewer).await;
     let secret = given["ticket"].as_str().unwrap();
-    let (sse, ws) = (&given["sse_url"], &given["ws_url"]);
-    assert_eq!(
-        *sse,
-        format!("https://api.test/sse/chat/th_1?ticket={secret}")
-    );
-    assert_eq!(*ws, format!("wss://api.test/ws/chat/th_1?ticket={secret}"));
+    let url = |scheme, path: String| format!("{scheme}://api.test{path}?ticket={secret}");
+    assert_eq!(given["sse_url"], url("https", app.rail.sse()));
+    assert_eq!(given["ws_url"], url("wss", app.rail.ws()));
 }

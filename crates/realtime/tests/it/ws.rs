@@ -7,14 +7,15 @@ use serde_json::json;
 
 use crate::{
     app::{App, seq, shifted},
+    rails::{CANVAS, RAILS},
     ws_client::Ws,
 };
 
 #[tokio::test]
 async fn the_subprotocol_is_taken_when_offered() {
-    let app = App::new().await;
+    let app = App::on(CANVAS).await;
     let alice = app.alice().await;
-    let plain = alice.request("GET", "/ws/chat/th_1");
+    let plain = alice.request("GET", &app.rail.ws());
     let offer = |list| plain.clone().header("sec-websocket-protocol", list);
     let ws = Ws::open(&offer("other, tenantry.v1")).await;
     let taken = ws.handshake.headers().get("sec-websocket-protocol");
@@ -27,9 +28,14 @@ async fn the_subprotocol_is_taken_when_offered() {
 
 #[tokio::test]
 async fn what_is_published_is_acknowledged_and_told() {
-    let app = App::new().await;
+    for rail in RAILS {
+        acknowledged_and_told(&App::on(rail).await).await;
+    }
+}
+
+async fn acknowledged_and_told(app: &App) {
     let alice = app.alice().await;
-    let head = alice.say("th_1", "0").await;
+    let head = alice.say("0").await;
     let bob = app.member("t_a", "u_bob", Role::Viewer);
     let (mut hers, ready) = alice.ws(None).await;
     assert_eq!(ready["head"], head);
@@ -42,6 +48,8 @@ async fn what_is_published_is_acknowledged_and_told() {
     );
     let event = his.op("event").await["event"].clone();
     assert_eq!(event["id"], ack["id"]);
+    assert_eq!(event["type"], app.rail.kind);
+    assert_eq!(event["routing"]["rail"], app.rail.name);
     assert_eq!(event["routing"]["actor"]["user_id"], "u_alice");
     assert_eq!(sse.message().await, event);
     assert_eq!(hers.op("event").await["event"], event);
@@ -49,7 +57,12 @@ async fn what_is_published_is_acknowledged_and_told() {
 
 #[tokio::test]
 async fn a_viewer_listens_and_is_refused_the_word() {
-    let app = App::new().await;
+    for rail in RAILS {
+        listens(&App::on(rail).await).await;
+    }
+}
+
+async fn listens(app: &App) {
     app.alice().await;
     let viewer = app.member("t_a", "u_viewer", Role::Viewer);
     let (mut ws, _) = viewer.ws(None).await;
@@ -65,7 +78,12 @@ async fn a_viewer_listens_and_is_refused_the_word() {
 
 #[tokio::test]
 async fn publishes_are_pipelined_in_order_and_idempotent() {
-    let app = App::new().await;
+    for rail in RAILS {
+        pipelined(&App::on(rail).await).await;
+    }
+}
+
+async fn pipelined(app: &App) {
     let alice = app.alice().await;
     let (mut ws, _) = alice.ws(None).await;
     for n in 0..300 {
@@ -97,17 +115,22 @@ async fn publishes_are_pipelined_in_order_and_idempotent() {
 
 #[tokio::test]
 async fn a_first_resume_replays_without_a_repeat() {
-    let app = App::new().await;
+    for rail in RAILS {
+        resumes(&App::on(rail).await).await;
+    }
+}
+
+async fn resumes(app: &App) {
     let alice = app.alice().await;
     let mut ids = Vec::new();
     for n in 0..5 {
-        ids.push(alice.say("th_1", &n.to_string()).await);
+        ids.push(alice.say(&n.to_string()).await);
     }
     let (mut ws, _) = alice.ws(None).await;
-    ids.push(alice.say("th_1", "5").await);
+    ids.push(alice.say("5").await);
     ws.send(json!({"op": "resume", "last_id": ids[1]})).await;
     assert_eq!(ws.ids(4).await, ids[2..]);
-    ids.push(alice.say("th_1", "6").await);
+    ids.push(alice.say("6").await);
     assert_eq!(ws.ids(1).await, ids[6..]);
     // Later it is allowed again, and goes back.
     ws.send(json!({"op": "resume", "last_id": ids[4]})).await;
@@ -130,7 +153,10 @@ async fn ping_is_answered() {
 
 #[tokio::test]
 async fn a_newer_token_keeps_the_socket() {
-    let app = App::with(|config| config.timings.recheck = Duration::from_millis(20)).await;
+    let quick = |config: &mut tenantry_realtime::RealtimeConfig| {
+        config.timings.recheck = Duration::from_millis(20);
+    };
+    let app = App::on_with(CANVAS, quick).await;
     let alice = app.alice().await;
     let (mut ws, _) = alice.ws(None).await;
     app.world.clock.advance(Duration::from_secs(600));
@@ -153,7 +179,10 @@ async fn a_newer_token_keeps_the_socket() {
 
 #[tokio::test]
 async fn a_removed_member_cannot_publish_even_before_the_recheck() {
-    let app = App::with(|config| config.timings.recheck = Duration::from_secs(3600)).await;
+    let late = |config: &mut tenantry_realtime::RealtimeConfig| {
+        config.timings.recheck = Duration::from_secs(3600);
+    };
+    let app = App::on_with(CANVAS, late).await;
     let alice = app.alice().await;
     let (mut ws, _) = alice.ws(None).await;
     app.world.directory.remove("t_a", "u_alice");

@@ -361,6 +361,7 @@ pub(crate) async fn recipe(server: &Server, victim: &Victim, entry: &ManifestEnt
 fn realtime_recipe(victim: &Victim, entry: &ManifestEntry) -> Recipe {
     let method = entry.method.as_str();
     let path = entry.path.replace("{thread_id}", THREAD);
+    let path = path.replace("{canvas_id}", "cv_victim");
     let request = Request::new(method, path);
     let message = json!({"data": {"text": format!("{CANARY} again")}});
     let (request, success): (_, &[u16]) = match (method, entry.path) {

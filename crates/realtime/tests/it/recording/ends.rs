@@ -7,6 +7,7 @@ use tenantry_realtime::RealtimeConfig;
 use super::closing;
 use crate::{
     app::App,
+    rails::{CANVAS, CHAT, RAILS},
     stream::{Stream, TRANSPORTS},
     ws_client::RawWs,
 };
@@ -65,11 +66,11 @@ async fn every_end_of_a_stream_is_recorded_with_its_reason() {
         Ends::TokenEnded,
         Ends::Drained,
     ];
-    for (transport, ends) in TRANSPORTS
+    let streams = RAILS
         .into_iter()
-        .flat_map(|transport| all.map(|ends| (transport, ends)))
-    {
-        let app = App::with(quick).await;
+        .flat_map(|rail| TRANSPORTS.map(|transport| (rail, transport)));
+    for ((rail, transport), ends) in streams.flat_map(|stream| all.map(|ends| (stream, ends))) {
+        let app = App::on_with(rail, quick).await;
         let mut stream = Stream::open(transport, &app.alice().await, None).await;
         ends.bring_about(&app).await;
         let (told, reason) = ends.told_and_recorded();
@@ -77,7 +78,7 @@ async fn every_end_of_a_stream_is_recorded_with_its_reason() {
             assert_eq!(stream.end().await, told, "{ends:?}");
         }
         drop(stream);
-        app.closed(&closing(transport, reason)).await;
+        app.closed(&closing(&rail, transport, reason)).await;
     }
 }
 
@@ -91,16 +92,16 @@ async fn a_socket_that_breaks_the_rules_is_recorded_so() {
         ws.closed().await
     };
     let open = async |app: &App| {
-        let request = app.alice().await.request("GET", "/ws/chat/th_1");
+        let request = app.alice().await.request("GET", &app.rail.ws());
         RawWs::open(request).await
     };
     for (frame, times, code, reason) in [
         ("{", 9, 4400, "protocol"),
         (r#"{"op":"resume","last_id":""}"#, 100, 4429, "throttled"),
     ] {
-        let app = App::new().await;
+        let app = App::on(CANVAS).await;
         assert_eq!(text(open(&app).await, frame, times).await, code);
-        app.closed(&closing("ws", reason)).await;
+        app.closed(&closing(&CANVAS, "ws", reason)).await;
     }
     let app = App::with(|config| {
         quick(config);
@@ -108,10 +109,10 @@ async fn a_socket_that_breaks_the_rules_is_recorded_so() {
     })
     .await;
     assert_eq!(text(open(&app).await, "", 0).await, 1001);
-    app.closed(&closing("ws", "silent")).await;
+    app.closed(&closing(&CHAT, "ws", "silent")).await;
     let app = App::new().await;
     let mut ws = open(&app).await;
     ws.frame(0x88, &1000_u16.to_be_bytes()).await;
     assert_eq!(ws.closed().await, 1000);
-    app.closed(&closing("ws", "client")).await;
+    app.closed(&closing(&CHAT, "ws", "client")).await;
 }

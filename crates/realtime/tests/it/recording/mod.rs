@@ -11,6 +11,7 @@ use tenantry_realtime::Message;
 use crate::{
     app::{App, Parts, eventually},
     http::Request,
+    rails::{RAILS, Rail},
     sse_client::Sse,
     ws_client::Ws,
 };
@@ -27,9 +28,10 @@ impl Parts {
 
     /// Waits until just this is recorded of the ends of streams.
     pub(crate) async fn closed(&self, line: &str) {
-        let recorded = || !self.records_of("chat.stream.close").is_empty();
+        let close = self.rail.action("close");
+        let recorded = || !self.records_of(&close).is_empty();
         eventually(line, recorded).await;
-        assert_eq!(self.records_of("chat.stream.close"), [line]);
+        assert_eq!(self.records_of(&close), [line]);
     }
 
     /// The seqs after `from` that a response may name.
@@ -38,34 +40,47 @@ impl Parts {
     }
 }
 
-pub(crate) fn closing(transport: &str, reason: &str) -> String {
-    format!("note {PLACE} chat.stream.close GET /{transport}/chat/th_1: done reason={reason}")
+pub(crate) fn closing(rail: &Rail, transport: &str, reason: &str) -> String {
+    let (close, path) = (rail.action("close"), rail.stream(transport));
+    format!("note {PLACE} {close} GET {path}: done reason={reason}")
 }
 
 #[tokio::test]
 async fn an_opening_is_on_record_before_the_stream_is_answered() {
-    let app = App::new().await;
+    for rail in RAILS {
+        opening(rail).await;
+    }
+}
+
+async fn opening(rail: Rail) {
+    let app = App::on(rail).await;
     let alice = app.alice().await;
     let request = |path: &str| alice.request("GET", path).header("x-request-id", "mine");
-    let sse = Sse::open(request("/sse/chat/th_1")).await;
-    let ws = Ws::open(&request("/ws/chat/th_1")).await;
+    let sse = Sse::open(request(&rail.sse())).await;
+    let ws = Ws::open(&request(&rail.ws())).await;
     let named = ws.handshake.headers().get("x-audit-seq").unwrap();
     let entries = app.recorder.entries();
     for (seq, path) in [
-        (sse.header("x-audit-seq").unwrap(), "/sse/chat/th_1"),
-        (named.to_str().unwrap(), "/ws/chat/th_1"),
+        (sse.header("x-audit-seq").unwrap(), rail.sse()),
+        (named.to_str().unwrap(), rail.ws()),
     ] {
         let entry = &entries[seq.parse::<usize>().unwrap() - 1];
-        let line = format!("note {PLACE} chat.stream.open GET {path}: done");
+        let line = format!("note {PLACE} {} GET {path}: done", rail.action("open"));
         assert_eq!((entry.to_string(), &*entry.request_id), (line, "mine"));
     }
-    assert_eq!(app.records_of("chat.stream.open").len(), 2);
-    assert_eq!(app.records_of("chat.stream.close"), [""; 0]);
+    assert_eq!(app.records_of(&rail.action("open")).len(), 2);
+    assert_eq!(app.records_of(&rail.action("close")), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_newer_token_is_on_record_and_so_is_one_that_is_none() {
-    let app = App::new().await;
+    for rail in RAILS {
+        newer_token(rail).await;
+    }
+}
+
+async fn newer_token(rail: Rail) {
+    let app = App::on(rail).await;
     let alice = app.alice().await;
     let (mut ws, _) = alice.ws(None).await;
     for (token, op) in [
@@ -75,9 +90,10 @@ async fn a_newer_token_is_on_record_and_so_is_one_that_is_none() {
         ws.send(json!({"op": "refresh", "token": token})).await;
         ws.op(op).await;
     }
-    let deed = format!("{PLACE} chat.stream.renew GET /ws/chat/th_1");
+    let renew = rail.action("renew");
+    let deed = format!("{PLACE} {renew} GET {}", rail.ws());
     assert_eq!(
-        app.records_of("chat.stream.renew"),
+        app.records_of(&renew),
         [
             format!("refused {deed}: refused unauthenticated"),
             format!("note {deed}: done"),
@@ -87,30 +103,38 @@ async fn a_newer_token_is_on_record_and_so_is_one_that_is_none() {
 
 #[tokio::test]
 async fn a_message_leaves_one_record_whichever_way_it_comes() {
-    let app = App::new().await;
+    for rail in RAILS {
+        one_record(rail).await;
+    }
+}
+
+async fn one_record(rail: Rail) {
+    let app = App::on(rail).await;
     let alice = app.alice().await;
+    let Rail { post, posts, .. } = rail;
     let before = app.recorder.lines().len();
     let mut expected = Vec::new();
-    for path in ["/chat/threads/th_1/messages", "/sse/chat/th_1"] {
-        for duplicate in ["", " duplicate=true"] {
+    for path in [posts, &*rail.sse()] {
+        for (key, duplicate) in [(path, ""), (path, " duplicate=true")] {
             let request = alice.request("POST", path);
-            let request = request.header("idempotency-key", path);
+            let request =
+                request.header("idempotency-key", &format!("{key}{}", expected.len() / 2));
             let posted = request.json(r#"{"data":1}"#).send().await;
             let id = posted.json()["id"].as_str().unwrap().to_owned();
             expected.push(format!(
-                "note {PLACE} chat.message.post POST {path}: done event={id}{duplicate}"
+                "note {PLACE} {post} POST {path}: done event={id}{duplicate}"
             ));
             let seq = before + expected.len();
             assert_eq!(posted.header("x-audit-seq"), Some(&*seq.to_string()));
         }
     }
-    let (scope, route) = app.route("th_1").await;
+    let (scope, route) = app.route().await;
     let data = RawValue::from_string("1".to_owned()).unwrap();
     let message = Message::new(None, data, None).unwrap();
     let published = app.realtime.publish(&scope, &route, &message);
     let id = published.await.unwrap().cursor;
     expected.push(format!(
-        "note t_a/dev u_writer chat.message.post POST /chat/threads/th_1/messages: done event={id}"
+        "note t_a/dev u_writer {post} POST {posts}: done event={id}"
     ));
     assert_eq!(app.recorded_since(before), expected);
 
@@ -120,8 +144,7 @@ async fn a_message_leaves_one_record_whichever_way_it_comes() {
         let frame = json!({"op": "publish", "ref": 1, "data": 2, "idempotency_key": "ws"});
         ws.send(frame).await;
         let id = ws.op("ack").await["id"].as_str().unwrap().to_owned();
-        let line = "chat.message.post POST /chat/threads/th_1/messages: done";
-        let line = format!("note {PLACE} {line} event={id}{duplicate}");
+        let line = format!("note {PLACE} {post} POST {posts}: done event={id}{duplicate}");
         assert_eq!(app.recorder.lines().last(), Some(&line));
     }
     assert_eq!(app.recorded_since(before).len(), 2);
@@ -164,6 +187,12 @@ async fn threads_and_tickets_have_an_intent_and_an_outcome() {
             r#"{"rail":"chat","id":"th_2"}"#,
             &ticket,
             "refused thread_access_denied",
+        ),
+        (
+            "/realtime/tickets",
+            r#"{"rail":"canvas","id":"cv_2"}"#,
+            &ticket,
+            "refused canvas_access_denied",
         ),
     ] {
         let before = app.recorder.lines().len();

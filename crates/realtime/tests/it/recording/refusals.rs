@@ -11,6 +11,7 @@ use super::{PLACE, closing};
 use crate::{
     app::{App, Caller},
     http::Request,
+    rails::{CHAT, RAILS, Rail},
     sse_client::Sse,
 };
 
@@ -57,25 +58,33 @@ async fn refused(app: &App, (request, status, code, by): Attempt, deed: &str) {
 
 #[tokio::test]
 async fn each_row_before_the_body_is_recorded_where_the_caller_belongs() {
-    let app = App::new().await;
+    for rail in RAILS {
+        each_row(rail).await;
+    }
+}
+
+async fn each_row(rail: Rail) {
+    let app = App::on(rail).await;
     let alice = app.alice().await;
     app.member("t_b", "u_bob", Role::Owner)
-        .register("th_2")
+        .register(rail.other)
         .await;
     let ended = "se_u_ended".parse().unwrap();
     app.world.directory.end_session(&ended);
-    for (method, path, action) in [
-        ("GET", "/sse/chat", "chat.stream.open"),
-        ("GET", "/ws/chat", "chat.stream.open"),
-        ("POST", "/sse/chat", "chat.message.post"),
+    let opens = rail.action("open");
+    for (method, transport, action) in [
+        ("GET", "sse", &*opens),
+        ("GET", "ws", &opens),
+        ("POST", "sse", rail.post),
     ] {
-        let (own, foreign) = (format!("{path}/th_1"), format!("{path}/th_2"));
+        let own = rail.stream(transport);
+        let foreign = format!("/{transport}/{}/{}", rail.name, rail.other);
         let deed = format!("{action} {method} {own}");
         for attempt in attempts(&alice, method, &own) {
             refused(&app, attempt, &deed).await;
         }
         let request = alice.request(method, &foreign);
-        let attempt = (request, 403, "thread_access_denied", PLACE);
+        let attempt = (request, 403, rail.denied, PLACE);
         refused(&app, attempt, &format!("{action} {method} {foreign}")).await;
     }
 }
@@ -202,5 +211,5 @@ async fn a_message_that_a_socket_may_not_publish_is_recorded() {
     let line = format!("refused {PLACE} {deed}: refused tenant_forbidden");
     assert!(app.recorder.lines().contains(&line));
     drop(hers);
-    app.closed(&closing("ws", "access_revoked")).await;
+    app.closed(&closing(&CHAT, "ws", "access_revoked")).await;
 }

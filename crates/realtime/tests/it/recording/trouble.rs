@@ -9,7 +9,10 @@ use tenantry_realtime::Message;
 use testkit::PROJECT;
 
 use super::PLACE;
-use crate::app::{App, Parts, soon};
+use crate::{
+    app::{App, Parts, soon},
+    rails::CHAT,
+};
 
 #[tokio::test]
 async fn a_slow_record_holds_back_the_acknowledgement_and_not_the_event() {
@@ -86,8 +89,8 @@ async fn a_message_that_the_log_does_not_take_is_recorded_as_failed() {
 #[tokio::test(start_paused = true)]
 async fn a_recorder_that_never_answers_costs_its_bound() {
     const BOUND: Duration = Duration::from_secs(5);
-    let parts = Parts::with(|_| {});
-    let (scope, route) = parts.route("th_1").await;
+    let parts = Parts::with(CHAT, |_| {});
+    let (scope, route) = parts.route().await;
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async {

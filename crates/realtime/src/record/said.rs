@@ -1,14 +1,11 @@
-//! What members do on the chat rail without a request of its own: messages and
-//! newer tokens that come over a socket.
+//! What members do without a request of its own: messages and newer tokens that
+//! come over a socket.
 
-use identity::{Action, Conclusion, Outcome, Problem, Recorded, Refusal, Remarks, Scope};
+use identity::{Conclusion, Outcome, Problem, Recorded, Refusal, Remarks, Scope};
 use store::Appended;
 
 use super::{deed, done, place, warned};
-use crate::{PostMessage, Realtime, RealtimeError, RouteKey, meters::Transport};
-
-/// The action of going on with a newer token.
-const RENEW_STREAM: &str = "chat.stream.renew";
+use crate::{Realtime, RealtimeError, RouteKey, meters::Transport};
 
 /// What a message's record says of its event.
 pub(crate) fn remarks_on(appended: &Appended) -> Remarks {
@@ -33,7 +30,7 @@ impl Realtime {
             Err(error) => return self.record_failed_post(scope, route, error).await,
         };
         let target = posted_to(route);
-        let deed = deed(scope, PostMessage::NAME, "POST", &target);
+        let deed = deed(scope, route.rules().posts, "POST", &target);
         let remarks = remarks_on(appended);
         warned(&deed, self.recording.note(&deed, done(&remarks)).await)
     }
@@ -50,7 +47,7 @@ impl Realtime {
             return None;
         }
         let target = posted_to(route);
-        let deed = deed(scope, PostMessage::NAME, "POST", &target);
+        let deed = deed(scope, route.rules().posts, "POST", &target);
         let conclusion = Conclusion {
             outcome: Outcome::Failed(problem.code().as_str()),
             created: None,
@@ -66,8 +63,8 @@ impl Realtime {
         route: &RouteKey,
         answer: &Result<Scope, Refusal>,
     ) {
-        let target = place(Transport::Ws, route.thread());
-        let deed = deed(scope, RENEW_STREAM, "GET", &target);
+        let target = place(Transport::Ws, route);
+        let deed = deed(scope, route.rules().renews, "GET", &target);
         match answer {
             Ok(_) => {
                 let recorded = self.recording.note(&deed, done(&Remarks::default())).await;
@@ -84,11 +81,11 @@ impl Realtime {
     /// Takes note of a message that was refused.
     pub(crate) fn refused_post(&self, scope: &Scope, route: &RouteKey, problem: &Problem) {
         let target = posted_to(route);
-        let deed = deed(scope, PostMessage::NAME, "POST", &target);
+        let deed = deed(scope, route.rules().posts, "POST", &target);
         self.recording.refused(&deed, problem.code().as_str());
     }
 }
 
 fn posted_to(route: &RouteKey) -> String {
-    format!("/chat/threads/{}/messages", route.thread())
+    route.rules().posted_to(route.object())
 }
