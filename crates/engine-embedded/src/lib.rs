@@ -17,6 +17,7 @@
 //! reads, until it is opened again.
 
 mod backup;
+mod bus;
 mod codec;
 mod documents;
 mod engine;
@@ -37,7 +38,7 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 use identity::{Clock, Entropy};
-use store::{Documents, EventLog, Throttle};
+use store::{Bus, Documents, EventLog, Throttle};
 
 pub use backup::backup;
 pub use error::OpenError;
@@ -45,6 +46,7 @@ pub use health::Health;
 #[cfg(feature = "s3-endpoint")]
 pub use s3::{S3Endpoint, S3EndpointSettings};
 
+use bus::EmbeddedBus;
 use documents::EmbeddedDocuments;
 use engine::Core;
 use events::EmbeddedEventLog;
@@ -56,6 +58,7 @@ use throttle::EmbeddedThrottle;
 pub struct Embedded {
     core: Arc<Core>,
     throttle: Arc<EmbeddedThrottle>,
+    bus: Arc<EmbeddedBus>,
 }
 
 impl Embedded {
@@ -79,6 +82,7 @@ impl Embedded {
         Ok(Self {
             core: Arc::new(core),
             throttle: Arc::new(EmbeddedThrottle::new(clock)),
+            bus: Arc::default(),
         })
     }
 
@@ -98,6 +102,12 @@ impl Embedded {
     #[must_use]
     pub fn throttle(&self) -> Arc<dyn Throttle> {
         Arc::clone(&self.throttle) as Arc<dyn Throttle>
+    }
+
+    /// The bus, within this process.
+    #[must_use]
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        Arc::clone(&self.bus) as Arc<dyn Bus>
     }
 
     /// Whether writes are accepted; for readiness.

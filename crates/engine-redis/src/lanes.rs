@@ -31,6 +31,7 @@ use crate::{
     Durability, Policy, RedisConfig, RedisError, RedisPassword,
     error::{Fault, introduction, no_connection},
     life::{Life, Run},
+    names::Names,
 };
 
 /// Longest wait for a connection, its introduction included.
@@ -131,7 +132,7 @@ impl Lanes {
                 .collect(),
             next: AtomicUsize::new(0),
             place: place.into(),
-            life_key: format!("{}:life", config.prefix()),
+            life_key: Names::new(config.prefix()).life(),
             policy: config.policy(),
             entropy,
         })
@@ -152,10 +153,15 @@ impl Lanes {
         self.slots.len()
     }
 
+    /// Bytes that nobody guesses.
+    pub(crate) fn fill(&self, bytes: &mut [u8]) {
+        self.entropy.fill(bytes);
+    }
+
     /// A number that nobody guesses.
     pub(crate) fn draw(&self) -> u32 {
         let mut bytes = [0; 4];
-        self.entropy.fill(&mut bytes);
+        self.fill(&mut bytes);
         u32::from_le_bytes(bytes).max(1)
     }
 

@@ -8,6 +8,7 @@
 //! **Invariant:** what was acknowledged is kept as the policy says, and when it may
 //! not have been, the epoch of every cursor changes: nobody reads other events under an old cursor.
 
+mod bus;
 mod config;
 mod durability;
 mod error;
@@ -18,22 +19,25 @@ mod listener;
 mod names;
 mod scripts;
 mod throttle;
+mod tickets;
 
 use std::sync::Arc;
 
 use deadpool_redis::redis::Client;
-use identity::{Clock, Entropy};
-use store::{EventLog, StoreError, Throttle};
+use identity::{Clock, Entropy, TicketOffice};
+use store::{Bus, EventLog, StoreError, Throttle};
 
 pub use config::{Fsync, Policy, Promise, RedisConfig, RedisPassword, Wait};
 pub use durability::Durability;
 pub use error::RedisError;
 
+use bus::RedisBus;
 use events::RedisEventLog;
 use lanes::Lanes;
 use listener::Listener;
 use names::Names;
 use throttle::RedisThrottle;
+use tickets::RedisTickets;
 
 /// A Redis that promises what its configuration asks for. Clones share its connections.
 #[derive(Clone)]
@@ -41,6 +45,7 @@ pub struct Redis {
     lanes: Arc<Lanes>,
     names: Names,
     events: Arc<RedisEventLog>,
+    bus: Arc<RedisBus>,
 }
 
 impl Redis {
@@ -62,11 +67,11 @@ impl Redis {
             .map_err(|cause| error::introduction(config.place(), &cause))?;
         let names = Names::new(config.prefix());
         let listener = Listener::start(client, lanes.place());
-        let events = RedisEventLog::new(Arc::clone(&lanes), names.clone(), listener);
         Ok(Self {
+            bus: Arc::new(RedisBus::new(&lanes, &names, &listener)),
+            events: Arc::new(RedisEventLog::new(&lanes, &names, listener)),
             lanes,
             names,
-            events: Arc::new(events),
         })
     }
 
@@ -82,6 +87,19 @@ impl Redis {
     #[must_use]
     pub fn events(&self) -> Arc<dyn EventLog> {
         Arc::clone(&self.events) as Arc<dyn EventLog>
+    }
+
+    /// What all nodes tell each other.
+    #[must_use]
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        Arc::clone(&self.bus) as Arc<dyn Bus>
+    }
+
+    /// Stream tickets that any node gives and any node takes. `clock` is the one by which
+    /// their ends were chosen.
+    #[must_use]
+    pub fn tickets(&self, clock: Arc<dyn Clock>) -> Arc<dyn TicketOffice> {
+        Arc::new(RedisTickets::new(&self.lanes, &self.names, clock))
     }
 
     /// The rates, by the server's clock, which all nodes share.

@@ -22,6 +22,7 @@ use deadpool_redis::redis::{
 };
 use futures_util::StreamExt as _;
 use parking_lot::Mutex;
+use store::{BACKLOG_MESSAGES_MAX, Heard};
 use tokio::{
     sync::{Notify, broadcast, watch},
     task::JoinHandle,
@@ -37,18 +38,8 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(3);
 /// Pauses between attempts to connect grow from the first to the second.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// Messages of the bus that may wait for one subscriber.
-pub(crate) const BACKLOG_MAX: usize = 1024;
 
 type Channel = Arc<str>;
-
-/// What somebody who listens to the bus is told.
-#[derive(Debug, Clone)]
-pub(crate) enum Told {
-    Message(Bytes),
-    /// Something may have been missed.
-    Missed,
-}
 
 /// Hears for the whole process.
 pub(crate) struct Listener {
@@ -78,7 +69,7 @@ struct Ear {
     was_live: bool,
     /// How often the bell rang.
     rings: watch::Sender<u64>,
-    told: Option<broadcast::Sender<Told>>,
+    told: Option<broadcast::Sender<Heard>>,
 }
 
 /// A place at a channel; dropping it gives the place back.
@@ -112,11 +103,11 @@ impl Listener {
     pub(crate) fn subscribe(
         self: &Arc<Self>,
         channel: &Channel,
-    ) -> (Place, broadcast::Receiver<Told>) {
+    ) -> (Place, broadcast::Receiver<Heard>) {
         self.join(channel, |ear| {
             let told = ear
                 .told
-                .get_or_insert_with(|| broadcast::channel(BACKLOG_MAX).0);
+                .get_or_insert_with(|| broadcast::channel(BACKLOG_MESSAGES_MAX).0);
             told.subscribe()
         })
     }
@@ -244,7 +235,7 @@ impl Ears {
             if let Some(told) = &ear.told {
                 let body = Bytes::copy_from_slice(message.get_payload_bytes());
                 // Nobody has to listen at this moment.
-                let _ = told.send(Told::Message(body));
+                let _ = told.send(Heard::Message(body));
             }
         }
     }
@@ -255,7 +246,7 @@ impl Ear {
         if std::mem::replace(&mut self.was_live, true) {
             self.rings.send_modify(|rings| *rings += 1);
             if let Some(told) = &self.told {
-                let _ = told.send(Told::Missed);
+                let _ = told.send(Heard::Missed);
             }
         }
         self.live.send_replace(true);
@@ -274,7 +265,7 @@ async fn listen(ears: Arc<Ears>, client: Client, place: String) {
         }
         let cause = ended.err().map(|cause| cause.category().to_owned());
         tracing::warn!(place, cause, "a Redis is not heard: connecting again");
-        metrics::counter!("tenantry_redis_listener_reconnects").increment(1);
+        metrics::counter!("tenantry_redis_reconnects_total").increment(1);
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }

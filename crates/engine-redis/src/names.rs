@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use identity::Timestamp;
-use store::{IDEMPOTENCY_MS_MIN, StreamKey, ThrottleKey};
+use store::{IDEMPOTENCY_MS_MIN, StreamKey, ThrottleKey, Topic};
 
 /// One bucket of idempotency keys.
 const DAY_MS: i64 = IDEMPOTENCY_MS_MIN.cast_signed();
@@ -52,6 +52,20 @@ impl Names {
         }
         let name = |day| format!("{{{}:{stream}}}:k:{day}", self.0);
         days.into_iter().map(name).collect()
+    }
+
+    /// The channel of a topic of the bus.
+    pub(crate) fn topic(&self, topic: &Topic) -> Arc<str> {
+        format!("{}:bus:{topic}", self.0).into()
+    }
+
+    pub(crate) fn ticket(&self, hash: &str) -> String {
+        format!("{}:ticket:{hash}", self.0)
+    }
+
+    /// The record of the data's life.
+    pub(crate) fn life(&self) -> String {
+        format!("{}:life", self.0)
     }
 
     pub(crate) fn rate(&self, key: &ThrottleKey) -> String {

@@ -1,6 +1,7 @@
 //! What the guard must know and cannot know by itself; `control` implements it.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::{AppId, Env, ProjectId, Role, SessionId, SurfaceId, TenantId, Timestamp, UserId};
@@ -70,8 +71,8 @@ pub trait Directory: Send + Sync {
     ) -> Result<bool, DirectoryUnavailable>;
 }
 
-/// What a stream ticket stands for: a whole context, one stream, one origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a stream ticket stands for: a whole context, one stream, one origin. It is stored as it is written here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketGrant {
     /// The user to whom it was given.
     pub user: UserId,
@@ -99,13 +100,16 @@ pub struct TicketGrant {
     pub access_expires_at: Timestamp,
 }
 
-/// Single-use stream tickets; `realtime` implements it.
+/// Single-use stream tickets; `realtime` implements it over documents, and engines may.
 ///
 /// Laws:
 /// 1. `consume` returns `true` once per ticket, however many callers race, on all nodes.
 /// 2. An ended ticket is unknown.
+/// 3. A ticket cannot be guessed: 256 bits of chance, of which the office keeps a hash alone.
 #[async_trait]
 pub trait TicketOffice: Send + Sync {
+    /// A new ticket for `grant`, good until its `expires_at`.
+    async fn grant(&self, grant: &TicketGrant) -> Result<String, DirectoryUnavailable>;
     /// What `ticket` stands for, or `None` when it is unknown, used or ended.
     async fn peek(&self, ticket: &str) -> Result<Option<TicketGrant>, DirectoryUnavailable>;
     /// Uses the ticket up; `false` when someone else did.

@@ -9,10 +9,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use identity::{
-    AppId, Clock, DirectoryUnavailable, Entropy, Env, ProjectId, Scope, SessionId, SurfaceId,
-    SystemAuthority, TenantId, TicketGrant, TicketOffice, Timestamp, UserId,
+    Clock, DirectoryUnavailable, Entropy, Scope, SystemAuthority, TicketGrant, TicketOffice,
 };
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 use store::{Batch, CommitError, DocKey, Document, Documents, Partition, StoreError};
@@ -23,52 +21,14 @@ use crate::{RealtimeError, RouteKey};
 pub const TICKET_LIFE: Duration = Duration::from_secs(30);
 const TICKET_BYTES: usize = 32;
 
-/// The grant as stored; its fields are those of [`TicketGrant`].
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    user: UserId,
-    session: Option<SessionId>,
-    tenant: TenantId,
-    env: Env,
-    project: ProjectId,
-    surface: Option<SurfaceId>,
-    app: Option<AppId>,
-    rail: SmolStr,
-    object: SmolStr,
-    origin: Option<SmolStr>,
-    expires_at: Timestamp,
-    access_expires_at: Timestamp,
-}
-
-impl From<Stored> for TicketGrant {
-    fn from(stored: Stored) -> Self {
-        Self {
-            user: stored.user,
-            session: stored.session,
-            tenant: stored.tenant,
-            env: stored.env,
-            project: stored.project,
-            surface: stored.surface,
-            app: stored.app,
-            rail: stored.rail,
-            object: stored.object,
-            origin: stored.origin,
-            expires_at: stored.expires_at,
-            access_expires_at: stored.access_expires_at,
-        }
-    }
-}
-
 /// Gives tickets out and takes them back.
 pub struct Tickets {
-    documents: Arc<dyn Documents>,
-    partition: Partition,
+    office: Arc<dyn TicketOffice>,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
 }
 
 impl Tickets {
-    /// An office over `documents`; tickets are read before a tenant is known,
+    /// Tickets that are kept in `documents`; they are read before a tenant is known,
     /// hence the authority.
     #[must_use]
     pub fn new(
@@ -77,12 +37,18 @@ impl Tickets {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self {
+        let office = DocumentTickets {
             documents,
             partition: Partition::of_system(authority, "tickets"),
-            clock,
             entropy,
-        }
+        };
+        Self::over(Arc::new(office), clock)
+    }
+
+    /// Tickets of another office.
+    #[must_use]
+    pub fn over(office: Arc<dyn TicketOffice>, clock: Arc<dyn Clock>) -> Self {
+        Self { office, clock }
     }
 
     /// A ticket for the stream `route`, good for [`TICKET_LIFE`] and from `origin` alone.
@@ -95,12 +61,8 @@ impl Tickets {
         route: &RouteKey,
         origin: Option<&str>,
     ) -> Result<String, RealtimeError> {
-        let mut secret = [0; TICKET_BYTES];
-        self.entropy.fill(&mut secret);
-        let ticket = URL_SAFE_NO_PAD.encode(secret);
-        let expires_at = self.clock.now().plus(TICKET_LIFE);
         let context = scope.context();
-        let stored = Stored {
+        let grant = TicketGrant {
             user: scope.user().clone(),
             session: scope.auth().session().cloned(),
             tenant: scope.tenant().clone(),
@@ -111,15 +73,37 @@ impl Tickets {
             rail: route.rail().into(),
             object: route.object().into(),
             origin: origin.map(SmolStr::new),
-            expires_at,
+            expires_at: self.clock.now().plus(TICKET_LIFE),
             access_expires_at: scope.auth().expires_at(),
         };
-        let value = serde_json::to_vec(&stored).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        let batch = Batch::new().put_until(&self.key(&ticket), value, expires_at);
-        self.documents.commit(batch).await?;
-        Ok(ticket)
+        let given = self.office.grant(&grant).await;
+        Ok(given.map_err(|DirectoryUnavailable(why)| StoreError::Unavailable(why))?)
+    }
+}
+
+#[async_trait]
+impl TicketOffice for Tickets {
+    async fn grant(&self, grant: &TicketGrant) -> Result<String, DirectoryUnavailable> {
+        self.office.grant(grant).await
     }
 
+    async fn peek(&self, ticket: &str) -> Result<Option<TicketGrant>, DirectoryUnavailable> {
+        self.office.peek(ticket).await
+    }
+
+    async fn consume(&self, ticket: &str) -> Result<bool, DirectoryUnavailable> {
+        self.office.consume(ticket).await
+    }
+}
+
+/// Tickets as documents that end by themselves.
+struct DocumentTickets {
+    documents: Arc<dyn Documents>,
+    partition: Partition,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl DocumentTickets {
     fn key(&self, ticket: &str) -> DocKey {
         let hash = Sha256::digest(ticket.as_bytes());
         DocKey::new(&self.partition, URL_SAFE_NO_PAD.encode(hash))
@@ -136,14 +120,27 @@ fn unavailable(error: &StoreError) -> DirectoryUnavailable {
 }
 
 #[async_trait]
-impl TicketOffice for Tickets {
+impl TicketOffice for DocumentTickets {
+    async fn grant(&self, grant: &TicketGrant) -> Result<String, DirectoryUnavailable> {
+        let mut secret = [0; TICKET_BYTES];
+        self.entropy.fill(&mut secret);
+        let ticket = URL_SAFE_NO_PAD.encode(secret);
+        let value = serde_json::to_vec(grant).map_err(|e| DirectoryUnavailable(e.to_string()))?;
+        let batch = Batch::new().put_until(&self.key(&ticket), value, grant.expires_at);
+        match self.documents.commit(batch).await {
+            Ok(_) => Ok(ticket),
+            Err(error) => Err(DirectoryUnavailable(error.to_string())),
+        }
+    }
+
     async fn peek(&self, ticket: &str) -> Result<Option<TicketGrant>, DirectoryUnavailable> {
         let Some(document) = self.find(&self.key(ticket)).await? else {
             return Ok(None);
         };
-        let stored: Stored = serde_json::from_slice(&document.value)
-            .map_err(|e| DirectoryUnavailable(e.to_string()))?;
-        Ok(Some(stored.into()))
+        let grant = serde_json::from_slice(&document.value);
+        grant
+            .map(Some)
+            .map_err(|e| DirectoryUnavailable(e.to_string()))
     }
 
     async fn consume(&self, ticket: &str) -> Result<bool, DirectoryUnavailable> {

@@ -1,14 +1,15 @@
 //! Engine ports: the four few and deep interfaces on which everything durable stands.
 //!
-//! Start at [`Documents`] and [`EventLog`]; [`Throttle`] holds rates and
-//! [`Blobs`] bytes. Each port states numbered laws; the module `contract` (feature
-//! `contract`) holds one test per law that every engine runs against its real
-//! server or file.
+//! Start at [`Documents`] and [`EventLog`]; [`Throttle`] holds rates, [`Blobs`] bytes,
+//! and a [`Bus`] tells other nodes what they need no longer remember. Each port states
+//! numbered laws; the module `contract` (feature `contract`) holds one test per law that
+//! every engine runs against its real server or file.
 //!
 //! **Invariant:** names of tenant data ([`Partition`], [`StreamKey`],
 //! [`ObjectKey`]) are made from an `identity::Scope`, and from nothing else.
 
 mod blobs;
+mod bus;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod documents;
@@ -21,6 +22,7 @@ mod partition;
 mod throttle;
 
 pub use blobs::*;
+pub use bus::*;
 pub use documents::*;
 pub use error::StoreError;
 pub use events::*;

@@ -11,6 +11,7 @@
 )]
 
 mod blobs;
+mod bus;
 mod documents;
 mod events;
 mod faulty;
@@ -22,6 +23,7 @@ mod time;
 mod world;
 
 pub use blobs::MemoryBlobs;
+pub use bus::MemoryBus;
 pub use documents::MemoryDocuments;
 pub use events::MemoryEventLog;
 pub use faulty::Faulty;

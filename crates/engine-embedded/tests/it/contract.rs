@@ -11,3 +11,7 @@ mod events {
 mod throttle {
     store::throttle_contract!(crate::subject::engine);
 }
+
+mod bus {
+    store::bus_contract!(crate::subject::engine);
+}

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use identity::{Clock as _, Env, SystemAuthority, Timestamp};
 use parking_lot::Mutex;
 use store::{
-    Documents, EventLog, Throttle,
+    Bus, Documents, EventLog, Throttle,
     contract::{Scopes, Subject},
 };
 use tempfile::TempDir;
@@ -90,3 +90,4 @@ macro_rules! subject {
 subject!(dyn Documents, documents);
 subject!(dyn EventLog, events);
 subject!(dyn Throttle, throttle);
+subject!(dyn Bus, bus);

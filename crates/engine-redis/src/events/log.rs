@@ -29,12 +29,12 @@ pub(crate) struct RedisEventLog {
 }
 
 impl RedisEventLog {
-    pub(crate) fn new(lanes: Arc<Lanes>, names: Names, listener: Arc<Listener>) -> Self {
+    pub(crate) fn new(lanes: &Arc<Lanes>, names: &Names, listener: Arc<Listener>) -> Self {
         Self {
-            appender: Appender::start(&lanes, names.clone()),
-            reader: Arc::new(Reader::new(Arc::clone(&lanes))),
-            lanes,
-            names,
+            appender: Appender::start(lanes, names.clone()),
+            reader: Arc::new(Reader::new(Arc::clone(lanes))),
+            lanes: Arc::clone(lanes),
+            names: names.clone(),
             listener,
         }
     }

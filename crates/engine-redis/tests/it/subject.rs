@@ -14,13 +14,14 @@ use std::{
 };
 
 use async_trait::async_trait;
+use deadpool_redis::redis::{self, Client, Value};
 use identity::{Clock as _, Env, SystemAuthority, Timestamp};
 use parking_lot::Mutex;
 use store::{
-    EventLog, Throttle,
+    Bus, EventLog, Throttle,
     contract::{Scopes, Subject},
 };
-use tenantry_engine_redis::{Redis, RedisConfig, RedisPassword};
+use tenantry_engine_redis::{Fsync, Policy, Promise, Redis, RedisConfig, RedisPassword};
 use testkit::{RedisServer, SeededEntropy, World};
 use url::Url;
 use zeroize::Zeroizing;
@@ -97,6 +98,21 @@ pub(crate) async fn connect(config: &RedisConfig, password: Option<&RedisPasswor
     Redis::connect(config, password, entropy).await.unwrap()
 }
 
+/// Runs a command on `server`, as an operator does.
+pub(crate) async fn run(server: &RedisServer, words: &[String]) -> Value {
+    let client = Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut command = redis::Cmd::new();
+    command.arg(words);
+    command.query_async(&mut connection).await.unwrap()
+}
+
+/// The id of an entry of what `XRANGE` answered.
+pub(crate) fn entry_id(range: &Value, at: usize) -> String {
+    let entries: Vec<(String, Value)> = redis::from_redis_value_ref(range).unwrap();
+    entries[at].0.clone()
+}
+
 impl Engine {
     pub(crate) fn handle(&self) -> Redis {
         self.open.lock().clone()
@@ -109,6 +125,22 @@ impl Engine {
 
     pub(crate) fn config(&self) -> &RedisConfig {
         &self.config
+    }
+
+    /// An engine that takes whatever `server` promises.
+    pub(crate) async fn relaxed(server: RedisServer) -> Self {
+        let policy = Policy {
+            promise: Promise::Relaxed,
+            appendfsync: Fsync::No,
+            wait: None,
+        };
+        let config = RedisConfig::new(&server.url()).unwrap();
+        over(Some(server), config.with_policy(policy).unwrap(), None).await
+    }
+
+    /// Runs a command past the engine.
+    pub(crate) async fn command(&self, words: &[String]) -> Value {
+        run(self.server(), words).await
     }
 
     /// Another process on the same server.
@@ -150,6 +182,7 @@ macro_rules! subject {
     };
 }
 
+subject!(dyn Bus, |engine| engine.handle().bus());
 subject!(dyn EventLog, |engine| engine.handle().events());
 subject!(dyn Throttle, |engine| {
     engine.handle().throttle_by(engine.world.clock.clone())

@@ -14,6 +14,7 @@
 //! eye; no law waits by sleeping.
 
 pub mod blobs;
+pub mod bus;
 pub mod documents;
 pub mod events;
 mod events_tail;

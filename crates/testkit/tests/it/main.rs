@@ -24,6 +24,10 @@ mod throttle {
     store::throttle_contract!(crate::subject::throttle);
 }
 
+mod bus {
+    store::bus_contract!(crate::subject::bus);
+}
+
 mod blobs {
     store::blobs_contract!(crate::subject::blobs);
 }

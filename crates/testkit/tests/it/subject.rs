@@ -6,13 +6,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use identity::{Clock as _, Env, SystemAuthority, Timestamp};
 use store::{
-    Blobs, Documents, EventLog, Throttle,
+    Blobs, Bus, Documents, EventLog, Throttle,
     contract::{
         Scopes, Subject,
         blobs::{BlobsSubject, Browser},
     },
 };
-use tenantry_testkit::{MemoryBlobs, MemoryDocuments, MemoryEventLog, MemoryThrottle, World};
+use tenantry_testkit::{
+    MemoryBlobs, MemoryBus, MemoryDocuments, MemoryEventLog, MemoryThrottle, World,
+};
 
 pub(crate) struct Memory<T> {
     world: World,
@@ -46,6 +48,10 @@ pub(crate) async fn throttle() -> Memory<MemoryThrottle> {
     memory(|world| MemoryThrottle::new(world.clock.clone())).await
 }
 
+pub(crate) async fn bus() -> Memory<MemoryBus> {
+    memory(|_| MemoryBus::default()).await
+}
+
 pub(crate) async fn blobs() -> Memory<MemoryBlobs> {
     memory(|world| MemoryBlobs::new(world.clock.clone())).await
 }
@@ -76,6 +82,7 @@ subject!(MemoryDocuments, dyn Documents);
 subject!(MemoryEventLog, dyn EventLog);
 subject!(MemoryThrottle, dyn Throttle);
 subject!(MemoryBlobs, dyn Blobs);
+subject!(MemoryBus, dyn Bus);
 
 impl BlobsSubject for Memory<MemoryBlobs> {
     fn browser(&self) -> &dyn Browser {

@@ -1,0 +1,85 @@
+//! Buses: what one node tells all others at once, such as what they need no longer remember.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use identity::SystemAuthority;
+
+use crate::StoreError;
+
+/// Largest message, in bytes: names of what changed, never the data itself.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// Messages that may wait for one subscriber; who is slower hears [`Heard::Missed`].
+pub const BACKLOG_MESSAGES_MAX: usize = 1024;
+
+/// What messages are about. Buses belong to the process and not to a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Topic(Arc<str>);
+
+impl Topic {
+    /// The topic `name`.
+    #[must_use]
+    pub fn of_system(_: &SystemAuthority, name: &'static str) -> Self {
+        Self(format!("control/{name}").into())
+    }
+
+    /// The topic as text, for engines.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a subscriber hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// A message.
+    Message(Bytes),
+    /// Messages may have been missed here: forget what they would have said to forget.
+    Missed,
+}
+
+/// What is heard, without an end.
+pub type Hearing = BoxStream<'static, Heard>;
+
+/// Tells all nodes, as fast as they can hear and no more reliably: who must not miss a
+/// message beyond some time bounds what it remembers by time as well.
+///
+/// Laws, proved for every engine by `store::contract::bus`:
+/// 1. A message that is published after `subscribe` returned is heard once by every subscriber of
+///    its topic, the publisher included, unless `Missed` is heard in its place.
+/// 2. Messages of one publisher, each published after the former returned, are heard in that order.
+/// 3. Topics are apart.
+/// 4. What waits for a slow subscriber is bounded. It hears `Missed` before any message that
+///    follows those it has missed, and its slowness delays nobody.
+/// 5. A message over the limit is refused with `Limit`, and nobody hears it.
+///
+/// A subscription outlives its connection: an engine connects again by itself, and
+/// then everybody hears `Missed`.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Tells everybody who is subscribed to `topic`.
+    async fn publish(&self, topic: &Topic, message: Bytes) -> Result<(), StoreError>;
+    /// Hears what is published on `topic` from now on.
+    async fn subscribe(&self, topic: &Topic) -> Result<Hearing, StoreError>;
+}
+
+/// Refuses a message over [`MESSAGE_BYTES_MAX`], for engines.
+///
+/// # Errors
+/// [`StoreError::Limit`].
+pub fn within_message_limit(message: &Bytes) -> Result<(), StoreError> {
+    if message.len() > MESSAGE_BYTES_MAX {
+        let why = format!("a message has at most {MESSAGE_BYTES_MAX} bytes");
+        return Err(StoreError::Limit(why));
+    }
+    Ok(())
+}
