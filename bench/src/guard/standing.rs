@@ -63,7 +63,7 @@ fn control(
             refresh_ttl: LIFE,
             bootstrap_key: "env:SYSTEM_BOOTSTRAP_KEY".parse()?,
             password_cost: PasswordCost::OWASP,
-            required_kinds: Vec::new(),
+            needs: Vec::new(),
             known_backends: Vec::new(),
         },
     })?)

@@ -14,7 +14,7 @@ use std::{
 use identity::{SessionId, TenantId, UserId};
 use tokio::sync::broadcast;
 
-use crate::RouteId;
+use crate::RouteOwner;
 
 /// Counters shared by all subjects; a power of two.
 const COUNTERS: usize = 8 * 1024;
@@ -30,8 +30,8 @@ pub enum Change {
     Tenant(TenantId),
     /// A session has ended.
     Session(SessionId),
-    /// A row of the routing registry.
-    Route(RouteId),
+    /// Rows of the routing registry: those of a tenant, or of everyone.
+    Routes(RouteOwner),
 }
 
 /// The state of the counters of the `N` changes that would end something.

@@ -7,7 +7,7 @@ use store::{Documents, Throttle};
 
 use crate::{
     Accounts, Apps, Backend, Bootstrap, CheckReport, ControlError, Invalidations, LiveDirectory,
-    Members, Modes, NamedRecords, PasswordCost, Projects, Registry, ResourceKind, SecretRef,
+    Members, Modes, NamedRecords, Need, PasswordCost, Projects, Registry, RouteRow, SecretRef,
     Secrets, Sessions, Surfaces, Tenants, password::Passwords, records::Core,
 };
 
@@ -43,7 +43,7 @@ pub struct ControlConfig {
     /// How dear a password hash is; [`PasswordCost::OWASP`] outside tests.
     pub password_cost: PasswordCost,
     /// The kinds of resources that the mounted routes need a backend for.
-    pub required_kinds: Vec<ResourceKind>,
+    pub needs: Vec<Need>,
     /// The backends that the server was composed with.
     pub known_backends: Vec<Backend>,
 }
@@ -141,8 +141,14 @@ impl Control {
     /// # Errors
     /// [`ControlError::Unavailable`]; what is wrong with the rows is in the report.
     pub async fn check_routes(&self) -> Result<CheckReport, ControlError> {
-        let (kinds, backends) = (&self.config.required_kinds, &self.config.known_backends);
-        self.registry.check(kinds, backends).await
+        let (needs, backends) = (&self.config.needs, &self.config.known_backends);
+        self.registry.check(needs, backends).await
+    }
+
+    /// Checks one row before it is stored.
+    pub async fn check_route(&self, row: &RouteRow) -> CheckReport {
+        let (needs, backends) = (&self.config.needs, &self.config.known_backends);
+        self.registry.check_one(row, needs, backends).await
     }
 
     /// Signing up and in.

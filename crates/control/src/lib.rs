@@ -57,8 +57,8 @@ pub use named::{Apps, NamedKind, NamedRecord, NamedRecords, Projects, Surfaces};
 pub use password::{Password, PasswordCost};
 pub use rate::Rate;
 pub use registry::{
-    Backend, BackendName, CheckReport, Registry, RegistryProblem, ResourceKind, Route, RouteId,
-    RoutePlace, RouteRow, RouteTarget,
+    Backend, BackendName, Breadth, CheckReport, Fingerprint, Need, Registry, RegistryProblem,
+    Resolved, ResourceKind, Route, RouteId, RouteOwner, RoutePlace, RouteRow, RouteTarget,
 };
 #[cfg(feature = "http")]
 pub use routes::{openapi, routes};

@@ -153,6 +153,7 @@ pub(crate) fn probe(audit: &Arc<Audit>) -> Probe {
     Probe {
         name: "audit",
         check: Arc::new(check),
+        durability: None,
         vital: false,
     }
 }

@@ -1,8 +1,12 @@
 //! The command line.
 
+mod routes;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+
+pub use routes::{CloudArgs, Profile, RegistryArgs, RoutesCommand, SetArgs};
 
 /// The guarded spine of a multi-tenant backend.
 #[derive(Debug, Parser)]
@@ -28,9 +32,33 @@ pub enum Command {
     Token(TokenArgs),
     /// Write a consistent copy of a data folder's store, also while it is served.
     Backup(BackupArgs),
+    /// Show, change and check which backend serves what.
+    #[command(subcommand)]
+    Routes(RoutesCommand),
     /// Verify what an audit log gave out, without the server that did.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Verify what a canvas gave out, without the server that did.
+    #[command(subcommand)]
+    Canvas(CanvasCommand),
+}
+
+/// What can be done with a canvas without a server.
+#[derive(Debug, Subcommand)]
+pub enum CanvasCommand {
+    /// Check a replay: every commit, and the state that each makes.
+    Verify(VerifyReplayArgs),
+}
+
+/// Arguments of `canvas verify`.
+#[derive(Debug, Args)]
+pub struct VerifyReplayArgs {
+    /// The replay.
+    pub replay: PathBuf,
+    /// The manifest hash that someone who is trusted has told; without it, that the commits are the
+    /// canvas's own is known by the last one's hash alone.
+    #[arg(long)]
+    pub manifest: Option<String>,
 }
 
 /// What can be done with the audit log without a server.
@@ -109,6 +137,12 @@ pub struct InitArgs {
     /// `iss` of the tokens.
     #[arg(long, default_value = "https://tenantry.local")]
     pub issuer: String,
+    /// Where everything is kept.
+    #[arg(long, value_enum, default_value_t = Profile::Embedded)]
+    pub profile: Profile,
+    /// Where the profile `cloud` finds its backends.
+    #[command(flatten)]
+    pub cloud: CloudArgs,
 }
 
 /// Arguments of `token`.

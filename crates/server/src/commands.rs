@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 
 use crate::{
     ambient::{SystemEntropy, environment},
-    audit_offline, banner,
-    cli::{BackupArgs, Cli, Command, ConfigArgs, DevArgs, InitArgs, TokenArgs},
-    compose::{self, Composed},
+    audit_offline, banner, canvas_offline,
+    cli::{BackupArgs, Cli, Command, ConfigArgs, DevArgs, InitArgs, Profile, TokenArgs},
+    compose::{self, Composed, profile},
     config::Config,
     dev::{self, Facts},
+    routes_command,
     setup::{Folder, reference},
-    telemetry, web,
+    telemetry::Telemetry,
+    web,
 };
 
 /// Runs a command.
@@ -29,16 +31,20 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Check(args) => check(args).await,
         Command::Token(args) => token(args).await,
         Command::Backup(args) => backup(args).await,
+        Command::Routes(command) => print(&routes_command::run(command).await?),
         Command::Audit(command) => print(&audit_offline::run(command).await?),
+        Command::Canvas(command) => print(&canvas_offline::run(command).await?),
     }
 }
 
 async fn develop(args: DevArgs) -> anyhow::Result<()> {
     let (folder, config) = dev::configure(&args)?;
-    telemetry::start_logs(&config.log)?;
-    let composed = Arc::new(Composed::new(&config, true).await?);
+    let telemetry = Telemetry::start(&config)?;
+    let seeds = profile::embedded(&config)?;
+    let composed = Composed::new(&config, telemetry.prometheus(), Some(&seeds)).await?;
+    let composed = Arc::new(composed);
     let residents = dev::settle(&composed, &folder).await?;
-    let serving = web::start(composed, config.listen, &config.http)?;
+    let serving = web::start(composed, config.listen, &config.http, false)?;
     let url = format!("http://{}", serving.address);
     let told = async {
         let welcome = dev::greet(&url, &residents).await?;
@@ -61,11 +67,15 @@ async fn develop(args: DevArgs) -> anyhow::Result<()> {
 
 async fn serve(args: ConfigArgs) -> anyhow::Result<()> {
     let config = load(&args)?;
-    telemetry::start_logs(&config.log)?;
-    let composed = Arc::new(Composed::new(&config, false).await?);
-    let serving = web::start(composed, config.listen, &config.http)?;
+    let mut telemetry = Telemetry::start(&config)?;
+    let composed = Composed::new(&config, telemetry.prometheus(), None).await?;
+    telemetry.send(&composed.manifest())?;
+    let traced = config.telemetry.is_some();
+    let serving = web::start(Arc::new(composed), config.listen, &config.http, traced)?;
     tracing::info!(address = %serving.address, "listening");
-    serving.run().await
+    let served = serving.run().await;
+    telemetry.close().await;
+    served
 }
 
 fn load(args: &ConfigArgs) -> anyhow::Result<Config> {
@@ -80,6 +90,10 @@ async fn init(args: InitArgs) -> anyhow::Result<()> {
     let bootstrap_key = reference(&folder.secret("bootstrap.key", &SystemEntropy)?);
     let mut config = folder.config(&args.issuer, bootstrap_key, &SystemEntropy)?;
     config.listen = args.listen;
+    let seeds = match args.profile {
+        Profile::Embedded => profile::embedded(&config)?,
+        Profile::Cloud => profile::cloud(&mut config, &args.cloud)?,
+    };
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -91,7 +105,7 @@ async fn init(args: InitArgs) -> anyhow::Result<()> {
         )
     })?;
     file.write_all(toml::to_string_pretty(&config)?.as_bytes())?;
-    compose::check(&config, true).await?;
+    compose::check(&config, Some(&seeds)).await?;
     let config = args.config.display();
     print(&format!(
         "wrote {config}\nserve it with: tenantry serve --config {config}"
@@ -100,7 +114,7 @@ async fn init(args: InitArgs) -> anyhow::Result<()> {
 
 async fn check(args: ConfigArgs) -> anyhow::Result<()> {
     let config = load(&args)?;
-    compose::check(&config, false).await?;
+    compose::check(&config, None).await?;
     print("ok: every route, backend and secret is there")
 }
 

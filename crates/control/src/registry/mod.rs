@@ -1,79 +1,141 @@
 //! The routing registry: which backend serves a kind of resource, for whom.
 //!
-//! Rows are data of `t_system`. A row is found by its id, which is a hash of
-//! what it is for, so the most exact row is found with four lookups at most
-//! however many rows there are. No row is a clear failure, never a guess.
+//! Rows are data of `t_system`. The ids of a tenant's rows, and of everyone's,
+//! begin alike, so that they are read with one list however many rows there are,
+//! and remembered together: a lookup asks those of the tenant, then those of
+//! everyone. No row is a clear failure, never a guess.
+//!
+//! A row whose backend is `same_as` sends its place wherever the row of another
+//! kind does: kinds that share batches move together, by one row.
 
 mod backend;
 mod check;
+mod need;
 mod row;
+mod rows;
 
 use std::sync::Arc;
 
-use identity::{Env, Precondition, Scope, TenantId};
+use identity::{Precondition, Scope, TenantId};
 use store::{Batch, DocKey, Page, PageRequest, Versioned};
 
 pub use backend::Backend;
 pub use check::{CheckReport, RegistryProblem};
-pub use row::{BackendName, ResourceKind, Route, RouteId, RoutePlace, RouteRow, RouteTarget};
+pub use need::{Breadth, Need};
+pub use row::{
+    BackendName, Fingerprint, ResourceKind, Route, RouteId, RouteOwner, RoutePlace, RouteRow,
+    RouteTarget,
+};
+pub use rows::Resolved;
+
+use rows::Rows;
 
 use crate::{
     Change, ControlError, Secrets,
     fresh::Fresh,
-    records::{Core, check, encode, settle},
+    records::{Core, check, decode, encode, expect_as_read, settle},
     tenant::{StoredTenant, operators_only},
 };
 
-/// Rows, and places without one, that are remembered.
-const ROWS_MAX: usize = 16 * 1024;
+/// Tenants whose rows are remembered, most of them none.
+const OWNERS_MAX: usize = 64 * 1024;
+/// Most pages of rows that one tenant, or everyone, may have.
+const ROW_PAGES_MAX: usize = 4;
 
 /// Which backend serves whom.
 pub struct Registry {
     core: Arc<Core>,
     secrets: Arc<Secrets>,
-    rows: Fresh<RouteId, Option<Arc<RouteRow>>, 1>,
+    rows: Fresh<RouteOwner, Arc<Rows>, 1>,
 }
 
 impl Registry {
     pub(crate) fn new(core: Arc<Core>, secrets: Arc<Secrets>) -> Self {
         Self {
-            rows: Fresh::new(Arc::clone(&core), ROWS_MAX, |id| {
-                [Change::Route(id.clone())]
+            rows: Fresh::new(Arc::clone(&core), OWNERS_MAX, |owner| {
+                [Change::Routes(owner.clone())]
             }),
             core,
             secrets,
         }
     }
 
-    /// The most exact row for a place: tenant and environment, then the tenant,
-    /// then the environment, then everything.
+    /// Where a place of a kind is served: as the most exact row says, of those for the tenant
+    /// and environment, then the tenant, then the environment, then everything; or as the
+    /// row of the kind says that it is the same as.
     ///
     /// # Errors
-    /// [`ControlError::RouteMissing`] when no row covers the place.
+    /// [`ControlError::RouteMissing`] when no row covers the place,
+    /// [`ControlError::Unavailable`] also for a row that leads nowhere.
     pub async fn resolve(
         &self,
         kind: &ResourceKind,
-        tenant: &TenantId,
-        env: Env,
-    ) -> Result<Arc<RouteRow>, ControlError> {
-        let now = self.core.now();
-        for place in RoutePlace::covering(tenant, env) {
-            let id = RouteId::of(kind, &place);
-            let row = self.rows.get(&id, now, || self.load(&id)).await?;
-            if let Some(row) = row {
-                return Ok(row);
-            }
+        place: &RoutePlace,
+    ) -> Result<Arc<Resolved>, ControlError> {
+        let found = self.most_exact(kind, place).await?;
+        let astray = |why| ControlError::Unavailable(format!("the route of {kind}: {why}"));
+        let Some(leader) = found.target().leader().map_err(astray)? else {
+            return Ok(found);
+        };
+        let found = self.most_exact(&leader, place).await?;
+        match found.target().leader().map_err(astray)? {
+            None => Ok(found),
+            Some(further) => Err(astray(format!("{leader} is itself the same as {further}"))),
         }
-        Err(ControlError::RouteMissing {
+    }
+
+    async fn most_exact(
+        &self,
+        kind: &ResourceKind,
+        place: &RoutePlace,
+    ) -> Result<Arc<Resolved>, ControlError> {
+        let own = match &place.tenant {
+            Some(tenant) => self.rows_of(Some(tenant)).await?.find(kind, place.env),
+            None => None,
+        };
+        if let Some(own) = own {
+            return Ok(own);
+        }
+        let found = self.rows_of(None).await?.find(kind, place.env);
+        found.ok_or_else(|| ControlError::RouteMissing {
             kind: kind.to_string(),
-            tenant: tenant.to_string(),
-            env: env.to_string(),
+            tenant: place.tenant_text().to_owned(),
+            env: place.env_text().to_owned(),
         })
     }
 
-    async fn load(&self, id: &RouteId) -> Result<Option<Arc<RouteRow>>, ControlError> {
-        let row = self.core.get::<RouteRow>(&self.core.route_key(id)).await?;
-        Ok(row.map(|row| Arc::new(row.value)))
+    async fn rows_of(&self, tenant: Option<&TenantId>) -> Result<Arc<Rows>, ControlError> {
+        let (owner, now) = (RouteOwner::of(tenant), self.core.now());
+        self.rows
+            .get(&owner, now, || self.load(&owner, tenant))
+            .await
+    }
+
+    async fn load(
+        &self,
+        owner: &RouteOwner,
+        tenant: Option<&TenantId>,
+    ) -> Result<Arc<Rows>, ControlError> {
+        let partition = self.core.tenant(&TenantId::system(), "routes");
+        let (mut rows, mut next) = (Rows::default(), Some(PageRequest::largest()));
+        for _ in 0..ROW_PAGES_MAX {
+            let Some(request) = next else {
+                return Ok(Arc::new(rows));
+            };
+            let page = request.read_prefixed(&*self.core.documents, &partition, owner.as_str());
+            let page = page.await?;
+            for document in &page.items {
+                let row: RouteRow = decode(&partition, document)?;
+                // Two tenants whose hashes are the same do not get each other's rows.
+                if row.place.tenant.as_ref() == tenant {
+                    rows.add(row);
+                }
+            }
+            next = request.following(&page);
+        }
+        Err(ControlError::Internal(
+            "a tenant has too many routes".to_owned(),
+        ))
     }
 
     /// Adds a row unless there is one for the same place; `true` if it was added.
@@ -86,12 +148,47 @@ impl Registry {
         Ok(self.insert(row).await?.is_some())
     }
 
+    /// The row for a place itself, as an operator's command changes it.
+    ///
+    /// # Errors
+    /// [`ControlError::Unavailable`].
+    pub async fn row(
+        &self,
+        kind: &ResourceKind,
+        place: &RoutePlace,
+    ) -> Result<Option<Versioned<RouteRow>>, ControlError> {
+        let key = self.core.route_key(&RouteId::of(kind, place));
+        self.core.get(&key).await
+    }
+
+    /// Puts a row in the place of the one that was `read`, or where none was.
+    ///
+    /// For the commands of the server, whose callers have the store itself.
+    ///
+    /// # Errors
+    /// [`ControlError::Stale`] when it is not as it was read any more, [`ControlError::Invalid`].
+    pub async fn store(
+        &self,
+        row: &RouteRow,
+        read: Option<&Versioned<RouteRow>>,
+    ) -> Result<(), ControlError> {
+        row.target.check()?;
+        let id = RouteId::of(&row.kind, &row.place);
+        let key = self.core.route_key(&id);
+        let batch = expect_as_read(Batch::new(), &key, read).put(&key, encode(row)?);
+        let stored = self
+            .core
+            .commit(batch, vec![Change::Routes(id.owner())])
+            .await?;
+        stored.map(drop).ok_or(ControlError::Stale)
+    }
+
     async fn insert(&self, row: &RouteRow) -> Result<Option<Versioned<Route>>, ControlError> {
         row.target.check()?;
         let id = RouteId::of(&row.kind, &row.place);
         let key = self.core.route_key(&id);
         let batch = Batch::new().expect_absent(&key).put(&key, encode(row)?);
-        let changed = vec![Change::Route(id.clone())];
+        let changed = vec![Change::Routes(id.owner())];
         let version = self.core.commit(batch, changed).await?;
         Ok(version.map(|version| Versioned {
             value: Route {
@@ -112,10 +209,14 @@ impl Registry {
         page: &PageRequest,
     ) -> Result<Page<Route>, ControlError> {
         operators_only(scope)?;
-        self.page(page).await
+        self.rows(page).await
     }
 
-    async fn page(&self, page: &PageRequest) -> Result<Page<Route>, ControlError> {
+    /// The same, for the commands of the server.
+    ///
+    /// # Errors
+    /// [`ControlError::Unavailable`].
+    pub async fn rows(&self, page: &PageRequest) -> Result<Page<Route>, ControlError> {
         let partition = self.core.tenant(&TenantId::system(), "routes");
         let rows = self.core.page::<RouteRow>(&partition, page).await?;
         rows.try_map(|(_, row)| Ok(Route::of(row.value)))
@@ -172,7 +273,7 @@ impl Registry {
             let target = target.clone();
             Ok(RouteRow { target, ..row })
         };
-        let changes = [Change::Route(id.clone())];
+        let changes = [Change::Routes(id.owner())];
         let key = self.core.route_key(id);
         let updated = self
             .core
@@ -205,7 +306,7 @@ impl Registry {
         let read = read.ok_or(ControlError::NotFound)?;
         check(precondition, read.version)?;
         let batch = Batch::new().expect_version(&key, read.version).delete(&key);
-        let changed = vec![Change::Route(id.clone())];
+        let changed = vec![Change::Routes(id.owner())];
         Ok(self.core.commit(batch, changed).await?.map(drop))
     }
 }

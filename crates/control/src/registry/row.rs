@@ -19,7 +19,13 @@ const CONFIG_BYTES_MAX: usize = 16 * 1024;
 const SECRETS_MAX: usize = 16;
 const SECRET_NAME_BYTES_MAX: usize = 64;
 const PREFIX: &str = "r_";
-const ID_HASH_BYTES: usize = 16;
+/// Bytes of an id: six of a hash of whose row it is, and twelve of one of what it is for.
+const OWNER_HASH_BYTES: usize = 6;
+const PLACE_HASH_BYTES: usize = 12;
+/// Characters with which the ids of one owner begin: the prefix, and six bytes in base64.
+const OWNER_CHARS: usize = 10;
+/// The backend of a row that says what the row of another kind says.
+const SAME_AS: &str = "same_as";
 
 macro_rules! slug {
     ($(#[$doc:meta])* $name:ident, $pointer:literal) => {
@@ -81,19 +87,22 @@ pub struct RoutePlace {
 }
 
 impl RoutePlace {
-    /// The places whose rows cover a tenant's environment, the most exact first.
+    /// One environment of a tenant.
     #[must_use]
-    pub fn covering(tenant: &TenantId, env: Env) -> [Self; 4] {
-        let place = |tenant: Option<&TenantId>, env| Self {
-            tenant: tenant.cloned(),
-            env,
-        };
-        [
-            place(Some(tenant), Some(env)),
-            place(Some(tenant), None),
-            place(None, Some(env)),
-            place(None, None),
-        ]
+    pub fn of_env(tenant: &TenantId, env: Env) -> Self {
+        Self {
+            tenant: Some(tenant.clone()),
+            env: Some(env),
+        }
+    }
+
+    /// A tenant as a whole.
+    #[must_use]
+    pub fn of_tenant(tenant: &TenantId) -> Self {
+        Self {
+            tenant: Some(tenant.clone()),
+            env: None,
+        }
     }
 
     /// The tenant as text, `*` for all.
@@ -109,6 +118,9 @@ impl RoutePlace {
     }
 }
 
+/// Tells targets apart that say different things: the first half of a SHA-256.
+pub type Fingerprint = [u8; 16];
+
 /// Where a row sends its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RouteTarget {
@@ -123,6 +135,45 @@ pub struct RouteTarget {
 }
 
 impl RouteTarget {
+    /// Wherever the rows of `leader` send the same places.
+    #[must_use]
+    pub fn same_as(leader: &ResourceKind) -> Self {
+        let kind = Value::String(leader.to_string());
+        Self {
+            backend: BackendName(SmolStr::new_static(SAME_AS)),
+            config: Map::from_iter([("kind".to_owned(), kind)]),
+            secrets: BTreeMap::new(),
+        }
+    }
+
+    /// The same for all targets that say the same, and for no others.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        // A map of texts and JSON can be written down.
+        let said = serde_json::to_vec(self).unwrap_or_default();
+        let mut fingerprint = Fingerprint::default();
+        for (to, from) in fingerprint.iter_mut().zip(Sha256::digest(said)) {
+            *to = from;
+        }
+        fingerprint
+    }
+
+    /// The kind whose rows count instead, if this is such a target.
+    ///
+    /// # Errors
+    /// What it should have said.
+    pub(super) fn leader(&self) -> Result<Option<ResourceKind>, String> {
+        if self.backend.0 != SAME_AS {
+            return Ok(None);
+        }
+        let named = self.config.get("kind").and_then(Value::as_str);
+        let leader = named.and_then(|kind| kind.parse().ok());
+        match leader {
+            Some(leader) if *self == Self::same_as(&leader) => Ok(Some(leader)),
+            _ => Err(format!("the config of {SAME_AS} is {{\"kind\": …}} alone")),
+        }
+    }
+
     /// Holds the limits.
     ///
     /// # Errors
@@ -154,6 +205,22 @@ pub struct RouteRow {
     pub place: RoutePlace,
     /// To where.
     pub target: RouteTarget,
+    /// Whether writes wait, because what is there is being moved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+}
+
+impl RouteRow {
+    /// A row for a place.
+    #[must_use]
+    pub fn new(kind: ResourceKind, place: RoutePlace, target: RouteTarget) -> Self {
+        Self {
+            kind,
+            place,
+            target,
+            held: false,
+        }
+    }
 }
 
 /// A row with its id.
@@ -174,7 +241,24 @@ impl Route {
     }
 }
 
-/// Names a row: `r_` and a hash of kind, tenant and environment.
+/// Whose rows: a tenant's, or everyone's. All ids of their rows begin with it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RouteOwner(SmolStr);
+
+impl RouteOwner {
+    /// The tenant, or everyone.
+    #[must_use]
+    pub fn of(tenant: Option<&TenantId>) -> Self {
+        let hash = hash_of::<OWNER_HASH_BYTES>(tenant.map_or("*", TenantId::as_str));
+        Self(format!("{PREFIX}{hash}").into())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Names a row: `r_`, and hashes of its tenant, and of its kind, tenant and environment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RouteId(SmolStr);
 
@@ -182,11 +266,23 @@ impl RouteId {
     /// The id of the one row that a kind can have for a place.
     #[must_use]
     pub fn of(kind: &ResourceKind, place: &RoutePlace) -> Self {
+        let owner = RouteOwner::of(place.tenant.as_ref());
         let text = format!("{kind} {} {}", place.tenant_text(), place.env_text());
-        let hash = Sha256::digest(text);
-        let short = hash.get(..ID_HASH_BYTES).unwrap_or_default();
-        Self(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(short)).into())
+        let hash = hash_of::<PLACE_HASH_BYTES>(&text);
+        Self(format!("{}{hash}", owner.as_str()).into())
     }
+
+    /// Whose row it is.
+    #[must_use]
+    pub fn owner(&self) -> RouteOwner {
+        RouteOwner(self.0.get(..OWNER_CHARS).unwrap_or(&self.0).into())
+    }
+}
+
+/// The first `N` bytes of a SHA-256, in base64.
+fn hash_of<const N: usize>(text: &str) -> String {
+    let hash = Sha256::digest(text);
+    BASE64_URL_SAFE_NO_PAD.encode(hash.get(..N).unwrap_or_default())
 }
 
 impl FromStr for RouteId {
@@ -194,7 +290,9 @@ impl FromStr for RouteId {
     fn from_str(text: &str) -> Result<Self, ControlError> {
         let hash = text.strip_prefix(PREFIX);
         match hash.and_then(|hash| BASE64_URL_SAFE_NO_PAD.decode(hash).ok()) {
-            Some(bytes) if bytes.len() == ID_HASH_BYTES => Ok(Self(text.into())),
+            Some(bytes) if bytes.len() == OWNER_HASH_BYTES + PLACE_HASH_BYTES => {
+                Ok(Self(text.into()))
+            }
             _ => Err(ControlError::NotFound),
         }
     }

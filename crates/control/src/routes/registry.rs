@@ -92,6 +92,8 @@ pub(super) struct RouteView {
     config: Map<String, Value>,
     /// References such as `env:NAME`; values are never shown.
     secrets: BTreeMap<String, String>,
+    /// Whether writes are refused for now, because what is there is being moved.
+    held: bool,
 }
 
 impl From<Route> for RouteView {
@@ -107,6 +109,7 @@ impl From<Route> for RouteView {
             secrets: secrets
                 .map(|(name, reference)| (name, reference.to_string()))
                 .collect(),
+            held: route.row.held,
         }
     }
 }
@@ -166,11 +169,11 @@ impl RouteBody {
             secrets: self.secrets,
         };
         let (tenant, env) = (self.tenant, self.env);
-        Ok(RouteRow {
-            kind: self.resource_kind.parse()?,
-            place: PlaceView { tenant, env }.place()?,
-            target: target.target()?,
-        })
+        Ok(RouteRow::new(
+            self.resource_kind.parse()?,
+            PlaceView { tenant, env }.place()?,
+            target.target()?,
+        ))
     }
 }
 

@@ -6,9 +6,11 @@ use identity::{Env, Precondition, TenantId};
 use proptest::prelude::*;
 use serde_json::Map;
 use store::PageRequest;
-use tenantry_control::{ControlError, ResourceKind, RoutePlace, RouteRow, RouteTarget};
+use tenantry_control::{
+    Breadth, ControlError, Need, ResourceKind, RoutePlace, RouteRow, RouteTarget,
+};
 
-use crate::world::World;
+use crate::world::{World, need};
 
 const ANY: Precondition = Precondition::Any;
 
@@ -32,11 +34,7 @@ fn target(backend: &str) -> RouteTarget {
 }
 
 fn row(kind_text: &str, place: RoutePlace, backend: &str) -> RouteRow {
-    RouteRow {
-        kind: kind(kind_text),
-        place,
-        target: target(backend),
-    }
+    RouteRow::new(kind(kind_text), place, target(backend))
 }
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> =
@@ -76,10 +74,10 @@ proptest! {
                     let expected = rows.iter().enumerate()
                         .filter_map(|(n, place)| Some((exactness(place, &tenant, env)?, n)))
                         .max_by_key(|(weight, n)| (*weight, std::cmp::Reverse(*n)));
-                    let found = registry.resolve(&kind("docs"), &tenant, env).await;
+                    let found = registry.resolve(&kind("docs"), &RoutePlace::of_env(&tenant, env)).await;
                     match expected {
                         Some((_, n)) => {
-                            assert_eq!(found.unwrap().target.backend.to_string(), format!("b{n}"));
+                            assert_eq!(found.unwrap().target().backend.to_string(), format!("b{n}"));
                         }
                         None => assert!(matches!(found, Err(ControlError::RouteMissing { .. }))),
                     }
@@ -97,8 +95,10 @@ async fn a_changed_row_counts_at_once() {
     let registry = world.control.routes();
     let system = TenantId::system();
     let resolve = async || {
-        let found = registry.resolve(&kind("docs"), &system, Env::Dev).await;
-        found.map(|row| row.target.backend.to_string())
+        let found = registry
+            .resolve(&kind("docs"), &RoutePlace::of_env(&system, Env::Dev))
+            .await;
+        found.map(|row| row.target().backend.to_string())
     };
     assert!(matches!(
         resolve().await,
@@ -233,6 +233,121 @@ async fn a_complete_registry_is_in_order() {
         registry.put_if_absent(&events).await.unwrap();
     }
     assert_eq!(world.control.check_routes().await.unwrap().problems, []);
+}
+
+#[tokio::test]
+async fn a_kind_goes_where_the_one_goes_that_it_is_the_same_as() {
+    let world = World::new().await;
+    let registry = world.control.routes();
+    let follower = |of: &str, leader: &str| {
+        let target = RouteTarget::same_as(&kind(leader));
+        RouteRow::new(kind(of), place(None, None), target)
+    };
+    let rows = [
+        row("nexus", place(None, None), "one"),
+        row("nexus", place(Some("t_a"), None), "two"),
+        follower("memory", "nexus"),
+        follower("further", "memory"),
+        follower("lost", "nowhere"),
+    ];
+    for row in &rows {
+        assert!(registry.put_if_absent(row).await.unwrap());
+    }
+    let resolve = async |of: &str, tenant: &str| {
+        let place = place(Some(tenant), Some(Env::Dev));
+        let found = registry.resolve(&kind(of), &place).await;
+        found.map(|found| found.target().backend.to_string())
+    };
+    assert_eq!(resolve("memory", "t_a").await.unwrap(), "two");
+    assert_eq!(resolve("memory", "t_b").await.unwrap(), "one");
+    let further = resolve("further", "t_b").await.unwrap_err().to_string();
+    assert!(
+        further.contains("memory is itself the same as nexus"),
+        "{further}"
+    );
+    assert!(matches!(
+        resolve("lost", "t_b").await,
+        Err(ControlError::RouteMissing { kind, .. }) if kind == "nowhere"
+    ));
+}
+
+#[tokio::test]
+async fn kinds_that_share_batches_and_rows_that_never_count_are_named() {
+    let world = World::with(|config| {
+        let everyone = |kind: &str| Need {
+            breadth: Breadth::Everyone,
+            ..need(kind)
+        };
+        config.needs = vec![
+            everyone("nexus"),
+            Need {
+                follows: Some(kind("nexus")),
+                ..everyone("memory")
+            },
+            Need {
+                breadth: Breadth::Tenant,
+                ..need("rates")
+            },
+        ];
+    })
+    .await;
+    let registry = world.control.routes();
+    let rows = [
+        row("nexus", place(None, None), "memory"),
+        row("nexus", place(Some("t_a"), None), "memory"),
+        row("memory", place(None, None), "memory"),
+        row("rates", place(None, Some(Env::Dev)), "memory"),
+        row("rates", place(Some("t_a"), None), "memory"),
+    ];
+    for row in &rows {
+        registry.put_if_absent(row).await.unwrap();
+    }
+    let problems = world.control.check_routes().await.unwrap().problems;
+    let mut said: Vec<_> = problems
+        .iter()
+        .map(|it| {
+            let (tenant, env) = (it.place.tenant_text(), it.place.env_text());
+            format!("{} {tenant}/{env}: {}", it.kind, it.problem)
+        })
+        .collect();
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            "memory */*: shares batches with nexus: they must be on one engine, so this row says \
+             \"backend\": \"same_as\", \"config\": {\"kind\": \"nexus\"}",
+            "nexus t_a/*: is one for all tenants and environments: this row never counts",
+            "rates */*: no row",
+            "rates */dev: is the same in all environments: this row never counts",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn rows_of_others_cost_a_tenant_nothing() {
+    let world = World::new().await;
+    let registry = world.control.routes();
+    registry
+        .put_if_absent(&row("docs", place(None, None), "one"))
+        .await
+        .unwrap();
+    for n in 0..50 {
+        let tenant = format!("t_other{n}");
+        let others = row("docs", place(Some(&tenant), None), "two");
+        registry.put_if_absent(&others).await.unwrap();
+    }
+    // Two reads are enough: the tenant's rows, and everyone's.
+    world.documents.fail_after(2);
+    for kind_text in ["docs", "events", "more"] {
+        let place = place(Some("t_a"), Some(Env::Dev));
+        match registry.resolve(&kind(kind_text), &place).await {
+            Ok(found) => assert_eq!(found.target().backend.to_string(), "one"),
+            Err(error) => assert!(
+                matches!(error, ControlError::RouteMissing { .. }),
+                "{error}"
+            ),
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use identity::{
     RingKey, Role, Scope, Selector, SystemAuthority, Tokens,
 };
 use tenantry_control::{
-    Backend, Control, ControlConfig, ControlDeps, ControlError, Invitee, MemberRef, Password,
-    PasswordCost, Secrets, SignedUp, SignupRequest,
+    Backend, Breadth, Control, ControlConfig, ControlDeps, ControlError, Invitee, MemberRef, Need,
+    Password, PasswordCost, Secrets, SignedUp, SignupRequest,
 };
 use testkit::{
     AUDIENCE, FakeClock, Faulty, ISSUER, MemoryDocuments, MemoryRecorder, MemoryThrottle, SECRET,
@@ -21,6 +21,15 @@ identity::action!(Look, "test.look", Viewer);
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const BOOTSTRAP_KEY: &str = "the-bootstrap-key-of-the-tests";
+
+/// A kind that has rows for everyone.
+pub fn need(kind: &str) -> Need {
+    Need {
+        kind: kind.parse().unwrap(),
+        breadth: Breadth::Env,
+        follows: None,
+    }
+}
 
 pub struct World {
     pub clock: Arc<FakeClock>,
@@ -109,7 +118,7 @@ impl World {
                 memory_kib: 8,
                 passes: 1,
             },
-            required_kinds: vec!["documents".parse().unwrap(), "events".parse().unwrap()],
+            needs: ["documents", "events"].map(need).into(),
             known_backends: vec![Backend::new("memory".parse().unwrap(), |kind, target| {
                 let fault = target
                     .config

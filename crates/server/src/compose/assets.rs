@@ -4,19 +4,15 @@ use std::sync::Arc;
 
 use nexus::assets::{Assets, AssetsDeps};
 
-use super::{Foundation, blobs::Objects};
-use crate::config::StorageConfig;
+use super::Foundation;
+use crate::{config::StorageConfig, needs};
 
 /// The files of all tenants: known in the store, kept in the buckets that the registry names.
-pub(super) fn assets(
-    foundation: &Foundation,
-    objects: &Objects,
-    config: &StorageConfig,
-) -> Arc<Assets> {
+pub(super) fn assets(foundation: &Foundation, config: &StorageConfig) -> Arc<Assets> {
     Arc::new(Assets::new(AssetsDeps {
-        documents: foundation.engine.documents(),
-        raw: objects.raw_storage.clone(),
-        media: objects.media.clone(),
+        documents: foundation.documents(),
+        raw: foundation.blobs(needs::RAW_STORAGE),
+        media: foundation.blobs(needs::MEDIA),
         clock: Arc::clone(&foundation.clock),
         entropy: Arc::clone(&foundation.entropy),
         authority: foundation.authority,

@@ -1,39 +1,67 @@
-//! The backend `embedded`.
+//! The backend `embedded`: the engine in this process, while the control store is in it.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use control::{Backend, ResourceKind, RouteTarget};
-use engine_embedded::{Embedded, Health};
+use async_trait::async_trait;
+use control::{Backend, RouteTarget};
+use engine_embedded::{Embedded, Health as State};
+use store::observed;
 
-use crate::{needs::OBJECT_KINDS, web::Probe};
+use super::{
+    backend::{Health, Opened, Trouble},
+    open::known,
+};
+use crate::{needs::Port, web::Probe};
 
 /// Its name in the registry.
 pub(super) const EMBEDDED: &str = "embedded";
+/// What an acknowledgement means.
+const DURABILITY: &str = "on this machine's disk before the acknowledgement";
 
 /// The backend, for the registry's own check.
 ///
 /// # Errors
 /// When its name is no name of a backend.
-pub(super) fn backend() -> anyhow::Result<Backend> {
-    let faults = |kind: &ResourceKind, _: &RouteTarget| {
-        let objects = OBJECT_KINDS.contains(&kind.to_string().as_str());
-        let fault = objects.then(|| format!("the backend {EMBEDDED} keeps no objects"));
-        fault.into_iter().collect()
-    };
-    Ok(Backend::new(EMBEDDED.parse()?, faults))
+pub(super) fn backend(control: &RouteTarget) -> anyhow::Result<Backend> {
+    let ports = &[Port::Documents, Port::Events, Port::Throttle];
+    known(EMBEDDED, ports, control, |_| Vec::new())
 }
 
-/// Whether it takes writes.
+pub(super) fn open(engine: Option<&Embedded>) -> Result<Opened, Trouble> {
+    let elsewhere = || Trouble::Row(format!("the backend {EMBEDDED} is not built in"));
+    let engine = engine.ok_or_else(elsewhere)?;
+    Ok(Opened {
+        documents: Some(observed::documents(engine.documents(), EMBEDDED)),
+        events: Some(observed::events(engine.events(), EMBEDDED)),
+        throttle: Some(observed::throttle(engine.throttle(), EMBEDDED)),
+        blobs: None,
+        durability: DURABILITY.to_owned(),
+        health: Arc::new(engine.clone()),
+    })
+}
+
+#[async_trait]
+impl Health for Embedded {
+    async fn check(&self) -> Result<(), String> {
+        takes_writes(self)
+    }
+}
+
+fn takes_writes(engine: &Embedded) -> Result<(), String> {
+    match engine.health() {
+        State::Writable => Ok(()),
+        State::ReadOnly(why) => Err(why),
+    }
+}
+
+/// Whether it takes writes; asked anew each time, because that costs nothing.
 pub(super) fn probe(engine: &Embedded) -> Probe {
     let engine = engine.clone();
-    let check = move || match engine.health() {
-        Health::Writable => Ok(()),
-        Health::ReadOnly(why) => Err(why),
-    };
     Probe {
         name: EMBEDDED,
-        check: Arc::new(check),
+        check: Arc::new(move || takes_writes(&engine)),
+        durability: Some(DURABILITY),
         vital: true,
     }
 }

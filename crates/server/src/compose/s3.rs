@@ -2,19 +2,23 @@
 //!
 //! **Invariant:** bucket and credentials come from a row of the routing registry, never from the environment.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use control::{Backend, ResourceKind, RouteTarget, SecretRef, Secrets};
+use async_trait::async_trait;
+use control::{Backend, RouteTarget, SecretRef, Secrets};
 use engine_embedded::{S3Endpoint, S3EndpointSettings};
 use engine_s3::{S3Blobs, S3Credentials, S3Location, S3Settings};
-use identity::Clock;
-use quick_cache::sync::Cache;
 use serde_json::{Map, Value, json};
+use store::observed;
 use zeroize::Zeroizing;
 
+use super::{
+    backend::{Health, Opened, Trouble},
+    open::{Opener, known, secret_faults, secret_text, shown},
+};
 use crate::{
     config::{Config, S3EndpointConfig},
-    needs::OBJECT_KINDS,
+    needs::Port,
     startup::Missing,
 };
 
@@ -30,41 +34,23 @@ const OWN_FOLDER: &str = "objects";
 /// The secrets of a row.
 const ACCESS_KEY_ID: &str = "access_key_id";
 const SECRET_ACCESS_KEY: &str = "secret_access_key";
-/// Buckets that are kept open; a connection pool each.
-const BUCKETS_MAX: usize = 128;
 
 /// The backend, for the registry's own check.
 ///
 /// # Errors
 /// When its name is no name of a backend.
-pub(super) fn backend(config: &Config) -> anyhow::Result<Backend> {
+pub(super) fn backend(config: &Config, control: &RouteTarget) -> anyhow::Result<Backend> {
     // Its port is not known yet, and does not matter here.
     let own = config.s3_endpoint.as_ref().map(|_| "http://127.0.0.1");
-    Ok(Backend::new(S3.parse()?, move |kind, target| {
-        faults(kind, target, own)
-    }))
+    known(S3, &[Port::Objects], control, move |target| {
+        faults(target, own)
+    })
 }
 
-fn faults(kind: &ResourceKind, target: &RouteTarget, own: Option<&str>) -> Vec<String> {
-    let mut faults = Vec::new();
-    if !OBJECT_KINDS.contains(&kind.to_string().as_str()) {
-        faults.push(format!(
-            "the backend {S3} serves {} alone",
-            OBJECT_KINDS.join(" and ")
-        ));
-    }
-    faults.extend(location(target, own).err());
+fn faults(target: &RouteTarget, own: Option<&str>) -> Vec<String> {
+    let mut faults: Vec<String> = location(target, own).err().into_iter().collect();
     let needed = [ACCESS_KEY_ID, SECRET_ACCESS_KEY];
-    for name in needed {
-        if !target.secrets.contains_key(name) {
-            faults.push(format!("the secret {name} is not named"));
-        }
-    }
-    for name in target.secrets.keys() {
-        if !needed.contains(&name.as_str()) {
-            faults.push(format!("the secret {name} is not one of the backend {S3}"));
-        }
-    }
+    faults.extend(secret_faults(S3, target, &needed, &[]));
     faults
 }
 
@@ -124,81 +110,45 @@ pub(super) async fn endpoint(
     missing.collect(S3Endpoint::start(settings).await)
 }
 
-/// A secret that is text.
+/// A secret that is text, by its reference in the configuration.
 async fn text(secrets: &Secrets, reference: &str) -> Result<Zeroizing<String>, String> {
     let reference: SecretRef = reference
         .parse()
         .map_err(|error| format!("s3_endpoint: {error}"))?;
-    fetch(secrets, &reference).await
+    secret_text(secrets, &reference).await
 }
 
-async fn fetch(secrets: &Secrets, reference: &SecretRef) -> Result<Zeroizing<String>, String> {
-    let value = secrets.fetch(reference).await;
-    let value = value.map_err(|error| error.to_string())?;
-    let text = std::str::from_utf8(value.expose());
-    let text = text.map_err(|_| format!("the secret {reference} is no text"))?;
-    Ok(Zeroizing::new(text.trim().to_owned()))
+/// Opens the bucket of a row; a row that is changed opens another, and resolves its secrets anew.
+///
+/// # Errors
+/// What is wrong with the row.
+pub(super) async fn open(opener: &Opener, target: &RouteTarget) -> Result<Opened, Trouble> {
+    let own = opener.own_s3.get().map(String::as_str);
+    let location = location(target, own).map_err(Trouble::Row)?;
+    let id = opener.secret(target, ACCESS_KEY_ID).await?;
+    let secret = opener.secret(target, SECRET_ACCESS_KEY).await?;
+    let credentials = S3Credentials::new(&id, secret).map_err(|why| Trouble::Row(shown(why)))?;
+    let settings = S3Settings {
+        location,
+        credentials,
+    };
+    let opened = S3Blobs::new(settings, Arc::clone(&opener.clock)).await;
+    let bucket = Arc::new(opened.map_err(|why| Trouble::Row(shown(why)))?);
+    Ok(Opened {
+        documents: None,
+        events: None,
+        throttle: None,
+        blobs: Some(observed::blobs(bucket.clone(), S3)),
+        durability: "as the object store promises".to_owned(),
+        health: bucket,
+    })
 }
 
-/// The buckets that rows name, opened when they are first asked for.
-pub(super) struct Buckets {
-    secrets: Arc<Secrets>,
-    clock: Arc<dyn Clock>,
-    own: Option<String>,
-    open: Cache<String, Arc<S3Blobs>>,
-}
-
-impl Buckets {
-    pub(super) fn new(
-        secrets: Arc<Secrets>,
-        clock: Arc<dyn Clock>,
-        own: Option<&S3Endpoint>,
-    ) -> Self {
-        Self {
-            secrets,
-            clock,
-            own: own.map(S3Endpoint::url),
-            open: Cache::new(BUCKETS_MAX),
-        }
+#[async_trait]
+impl Health for S3Blobs {
+    async fn check(&self) -> Result<(), String> {
+        Self::check(self).await.map_err(shown)
     }
-
-    /// The bucket of a row. Rows that say the same share it; one that is changed opens another,
-    /// and resolves its secrets anew.
-    ///
-    /// # Errors
-    /// What is wrong with the row.
-    pub(super) async fn of(&self, target: &RouteTarget) -> Result<Arc<S3Blobs>, String> {
-        let said = serde_json::to_string(target).map_err(shown)?;
-        self.open
-            .get_or_insert_async(&said, self.open_anew(target))
-            .await
-    }
-
-    async fn open_anew(&self, target: &RouteTarget) -> Result<Arc<S3Blobs>, String> {
-        if target.backend.to_string() != S3 {
-            return Err(format!("the backend {} keeps no objects", target.backend));
-        }
-        let location = location(target, self.own.as_deref())?;
-        let id = self.secret(target, ACCESS_KEY_ID).await?;
-        let secret = self.secret(target, SECRET_ACCESS_KEY).await?;
-        let credentials = S3Credentials::new(&id, secret).map_err(shown)?;
-        let settings = S3Settings {
-            location,
-            credentials,
-        };
-        let opened = S3Blobs::new(settings, Arc::clone(&self.clock)).await;
-        opened.map(Arc::new).map_err(shown)
-    }
-
-    async fn secret(&self, target: &RouteTarget, name: &str) -> Result<Zeroizing<String>, String> {
-        let reference = target.secrets.get(name);
-        let reference = reference.ok_or_else(|| format!("the secret {name} is not named"))?;
-        fetch(&self.secrets, reference).await
-    }
-}
-
-fn shown(error: impl fmt::Display) -> String {
-    error.to_string()
 }
 
 #[cfg(test)]
@@ -216,8 +166,8 @@ mod tests {
         }
     }
 
-    fn check(kind: &str, target: &RouteTarget, own: Option<&str>, expect: &[&str]) {
-        let found = faults(&kind.parse().unwrap(), target, own);
+    fn check(target: &RouteTarget, own: Option<&str>, expect: &[&str]) {
+        let found = faults(target, own);
         assert_eq!(found.len(), expect.len(), "{found:?}");
         for (found, expected) in found.iter().zip(expect) {
             assert!(found.contains(expected), "{found}");
@@ -228,20 +178,18 @@ mod tests {
     fn a_row_that_says_everything_is_in_order() {
         let bucket = json!({"bucket": "tenantry", "region": "eu-central-1"});
         let both = [ACCESS_KEY_ID, SECRET_ACCESS_KEY];
-        check("media", &target(bucket, &both), None, &[]);
+        check(&target(bucket, &both), None, &[]);
         let config = S3EndpointConfig::fresh("file:/id".into(), "file:/secret".into());
         let own = Some("http://127.0.0.1");
-        check("raw_storage", &seeded(&config).unwrap(), own, &[]);
+        check(&seeded(&config).unwrap(), own, &[]);
     }
 
     #[test]
     fn everything_that_is_wrong_with_a_row_is_named() {
         check(
-            "flags",
             &target(json!({"region": "eu-central-1"}), &["session_token"]),
             None,
             &[
-                "raw_storage and media alone",
                 "`bucket`",
                 "access_key_id is not named",
                 "secret_access_key is not named",
@@ -250,9 +198,9 @@ mod tests {
         );
         let config = S3EndpointConfig::fresh("file:/id".into(), "file:/secret".into());
         let own = seeded(&config).unwrap();
-        check("media", &own, None, &["no table [s3_endpoint]"]);
+        check(&own, None, &["no table [s3_endpoint]"]);
         let both = [ACCESS_KEY_ID, SECRET_ACCESS_KEY];
         let typo = json!({"bucket": "tenantry", "region": "eu-central-1", "acl": "public"});
-        check("media", &target(typo, &both), None, &["`acl`"]);
+        check(&target(typo, &both), None, &["`acl`"]);
     }
 }

@@ -18,7 +18,7 @@ const INDEXES: &str = "index";
 /// The search over the records of the store.
 pub(super) fn search(foundation: &Foundation, config: &Config) -> Search {
     let deps = SearchDeps {
-        documents: foundation.engine.documents(),
+        documents: foundation.documents(),
         clock: Arc::clone(&foundation.clock),
     };
     Search::new(deps, SearchSettings::new(config.data.join(INDEXES)))

@@ -9,6 +9,7 @@ mod auth;
 mod http;
 mod s3_endpoint;
 mod storage;
+mod telemetry;
 
 use std::{
     net::SocketAddr,
@@ -16,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use control::RouteTarget;
 use realtime::{LimitsConfig, Retention};
 use serde::{Deserialize, Serialize};
 use store::Quota;
@@ -25,6 +27,7 @@ pub use auth::{AuthConfig, KeyConfig, OidcConfig};
 pub use http::HttpConfig;
 pub use s3_endpoint::S3EndpointConfig;
 pub use storage::StorageConfig;
+pub use telemetry::{InvalidRatio, SampleRatio, TelemetryConfig};
 
 /// Everything that `tenantry serve --config FILE` reads.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -35,6 +38,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Folder of the embedded engine: the control store, and whatever the routing registry sends there.
     pub data: PathBuf,
+    /// Where the control store is, as a row of the routing registry would say; in `data` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<RouteTarget>,
     /// How clients reach this server, for the URLs that it hands out.
     #[serde(default)]
     pub public_url: Option<String>,
@@ -58,6 +64,9 @@ pub struct Config {
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
+    /// Traces and metrics for a collector; without the table nothing is sent.
+    #[serde(default)]
+    pub telemetry: Option<TelemetryConfig>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -166,6 +175,7 @@ impl Config {
         Self {
             listen: default_listen(),
             data,
+            control: None,
             public_url: None,
             auth,
             audit: Some(audit),
@@ -174,6 +184,7 @@ impl Config {
             http: HttpConfig::default(),
             realtime: RealtimeConfig::default(),
             log: LogConfig::default(),
+            telemetry: None,
         }
     }
 

@@ -3,7 +3,10 @@
 mod headers;
 mod serve;
 mod system;
+mod trace;
 mod watch;
 
 pub(crate) use serve::start;
-pub(crate) use system::{ApiDescription, Probe, Readiness, routes as system_routes};
+pub(crate) use system::{
+    ApiDescription, BackendState, BackendStates, Probe, Readiness, routes as system_routes,
+};

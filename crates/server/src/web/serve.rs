@@ -9,12 +9,16 @@ use std::{
 
 use actix_cors::Cors;
 use actix_web::{
-    App, HttpServer, dev::ServerHandle, middleware::from_fn, rt::net::TcpStream, web::Data,
+    App, HttpServer,
+    dev::ServerHandle,
+    middleware::{Condition, from_fn},
+    rt::net::TcpStream,
+    web::Data,
 };
 use identity::http::{EdgeState, edge};
 use socket2::SockRef;
 
-use super::{headers::security_headers, watch::watch};
+use super::{headers::security_headers, trace::trace, watch::watch};
 use crate::{compose::Composed, config::HttpConfig};
 
 /// Connections that wait to be accepted.
@@ -31,7 +35,7 @@ pub(crate) struct Serving {
     drain: Duration,
 }
 
-/// Binds the address and starts the workers.
+/// Binds the address and starts the workers; `traced` says whether requests are spans.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -39,6 +43,7 @@ pub(crate) fn start(
     composed: Arc<Composed>,
     listen: SocketAddr,
     config: &HttpConfig,
+    traced: bool,
 ) -> anyhow::Result<Serving> {
     let listener = bind(listen)?;
     let address = listener.local_addr()?;
@@ -54,6 +59,7 @@ pub(crate) fn start(
             .configure(move |app| composed.mount(app))
             .wrap(from_fn(watch))
             .wrap(from_fn(edge))
+            .wrap(Condition::new(traced, from_fn(trace)))
             .wrap(cors(&origins))
             .wrap(security_headers())
     })

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, http::Method, web::Data};
 use identity::http::{Public, PublicReason, Routes};
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 /// A monitor asks without an account; the answer names no tenant.
@@ -28,14 +29,104 @@ pub(crate) struct Probe {
     pub(crate) name: &'static str,
     /// `Ok`, or why it does not serve.
     pub(crate) check: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// What an acknowledgement of it means, if it is a store.
+    pub(crate) durability: Option<&'static str>,
     /// Whether requests are better sent elsewhere while it does not serve.
     pub(crate) vital: bool,
 }
 
+/// What was found last of the backends of one name.
+pub(crate) struct BackendState {
+    /// Their name.
+    pub(crate) name: &'static str,
+    /// The kinds of resources that they serve for everyone.
+    pub(crate) serves: Vec<&'static str>,
+    /// What an acknowledgement of them means.
+    pub(crate) durability: Vec<String>,
+    /// Why they do not serve.
+    pub(crate) faults: Vec<String>,
+    /// Whether requests are better sent elsewhere while they do not.
+    pub(crate) vital: bool,
+}
+
+impl BackendState {
+    /// Backends of which nothing is known yet.
+    pub(crate) const fn of(name: &'static str) -> Self {
+        Self {
+            name,
+            serves: Vec::new(),
+            durability: Vec::new(),
+            faults: Vec::new(),
+            vital: false,
+        }
+    }
+}
+
+/// The backends in the network.
+pub(crate) struct BackendStates(pub(crate) Mutex<Vec<BackendState>>);
+
+/// How one backend is told.
+struct Told {
+    answer: Result<(), String>,
+    durability: Option<String>,
+    serves: Vec<&'static str>,
+    vital: bool,
+}
+
+impl Told {
+    fn is_ready(&self) -> bool {
+        self.answer.is_ok() || !self.vital
+    }
+
+    fn to_json(&self) -> Value {
+        let status = match &self.answer {
+            Ok(()) => "ok",
+            Err(_) if self.vital => "failed",
+            Err(_) => "degraded",
+        };
+        let mut told = json!({"status": status});
+        if let Err(why) = &self.answer {
+            told["detail"] = why.as_str().into();
+        }
+        if let Some(durability) = &self.durability {
+            told["durability"] = durability.as_str().into();
+        }
+        if !self.serves.is_empty() {
+            told["serves"] = json!(self.serves);
+        }
+        told
+    }
+}
+
+impl From<&Probe> for Told {
+    fn from(probe: &Probe) -> Self {
+        Self {
+            answer: (probe.check)(),
+            durability: probe.durability.map(str::to_owned),
+            serves: Vec::new(),
+            vital: probe.vital,
+        }
+    }
+}
+
+impl From<&BackendState> for Told {
+    fn from(state: &BackendState) -> Self {
+        let why = state.faults.join("; ");
+        Self {
+            answer: if why.is_empty() { Ok(()) } else { Err(why) },
+            durability: Some(state.durability.join("; ")).filter(|told| !told.is_empty()),
+            serves: state.serves.clone(),
+            vital: state.vital,
+        }
+    }
+}
+
 /// Whether this server should be sent requests.
 pub(crate) struct Readiness {
-    /// The backends that it needs.
+    /// What is asked directly.
     pub(crate) probes: Vec<Probe>,
+    /// What is asked now and then.
+    pub(crate) backends: Arc<BackendStates>,
     /// Whether it is stopping.
     pub(crate) draining: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -98,20 +189,16 @@ async fn readyz(_: Public<Monitoring>, readiness: Data<Readiness>) -> HttpRespon
     let draining = readiness
         .draining
         .load(std::sync::atomic::Ordering::Relaxed);
-    let mut ready = !draining;
-    let mut backends = serde_json::Map::new();
-    for probe in &readiness.probes {
-        let answer = (probe.check)();
-        ready &= answer.is_ok() || !probe.vital;
-        let failed = if probe.vital { "failed" } else { "degraded" };
-        backends.insert(
-            probe.name.to_owned(),
-            answer.map_or_else(
-                |why| json!({"status": failed, "detail": why}),
-                |()| json!({"status": "ok"}),
-            ),
-        );
-    }
+    let mut told: Vec<(&str, Told)> = Vec::new();
+    told.extend(readiness.probes.iter().map(|it| (it.name, it.into())));
+    let states = readiness.backends.0.lock();
+    told.extend(states.iter().map(|it| (it.name, it.into())));
+    drop(states);
+    let ready = !draining && told.iter().all(|(_, backend)| backend.is_ready());
+    let backends: Map<String, Value> = told
+        .iter()
+        .map(|(name, backend)| ((*name).to_owned(), backend.to_json()))
+        .collect();
     let status = if ready {
         "ready"
     } else if draining {

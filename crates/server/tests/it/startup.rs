@@ -71,7 +71,7 @@ fn a_start_that_cannot_succeed_names_everything_at_once_and_exits_with_78() {
             "audit_log",
             "env:SYSTEM_BOOTSTRAP_KEY",
             "chat_bus",
-            "flags",
+            "feature_flags",
             "realtime_registry",
             "rate_limit",
             "train_prefs",

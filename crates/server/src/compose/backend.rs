@@ -1,0 +1,272 @@
+//! A backend: one engine, as a row of the routing registry says, opened when it is first needed.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use control::RouteTarget;
+use futures_util::FutureExt;
+use store::{
+    AppendError, Appended, Batch, Blobs, Bounds, CommitError, Cursor, Disposition, DocKey,
+    Document, Documents, EventLog, Listing, NewEvent, ObjectHead, ObjectKey, Partition,
+    PresignedPost, PresignedUrl, Quota, Read, StoreError, StreamKey, Tail, Throttle, ThrottleKey,
+    UploadPromise, Verdict, Version,
+};
+use tokio::sync::OnceCell;
+
+use super::{
+    fuse::{Fuse, Outage},
+    open::Opener,
+};
+
+/// Why a backend does not serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Its row is wrong, or a secret is missing: the registry's own check names it too.
+    Row(String),
+    /// It is missing, silent, or refuses.
+    Backend(String),
+}
+
+impl Trouble {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Row(why) | Self::Backend(why) => why,
+        }
+    }
+}
+
+/// Asks a backend whether it serves.
+#[async_trait]
+pub(super) trait Health: Send + Sync {
+    /// Whether it does, as far as a look can tell.
+    async fn check(&self) -> Result<(), String>;
+}
+
+/// What an open backend serves with.
+pub(super) struct Opened {
+    pub(super) documents: Option<Arc<dyn Documents>>,
+    pub(super) events: Option<Arc<dyn EventLog>>,
+    pub(super) throttle: Option<Arc<dyn Throttle>>,
+    pub(super) blobs: Option<Arc<dyn Blobs>>,
+    /// What an acknowledgement of it means.
+    pub(super) durability: String,
+    pub(super) health: Arc<dyn Health>,
+}
+
+/// One engine, behind a fuse if it is in the network.
+pub(super) struct Backend {
+    name: &'static str,
+    target: RouteTarget,
+    opener: Arc<Opener>,
+    opened: OnceCell<Opened>,
+    fuse: Option<Fuse>,
+}
+
+impl Backend {
+    pub(super) fn new(name: &'static str, target: RouteTarget, opener: Arc<Opener>) -> Self {
+        let fuse = (name != super::embedded::EMBEDDED).then(|| Fuse::new(name));
+        Self {
+            name,
+            target,
+            opener,
+            opened: OnceCell::new(),
+            fuse,
+        }
+    }
+
+    /// Its name in the registry.
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What an acknowledgement of it means, once it was opened.
+    pub(super) fn durability(&self) -> Option<&str> {
+        self.opened.get().map(|opened| opened.durability.as_str())
+    }
+
+    /// Opens it if need be, and asks whether it serves; for `within` at most.
+    pub(super) async fn check(&self, within: Duration) -> Result<(), Trouble> {
+        let asked = async {
+            let opened = self.open().await?;
+            opened.health.check().await.map_err(Trouble::Backend)
+        };
+        let silent = || Trouble::Backend(format!("{}: it does not answer", self.name));
+        tokio::time::timeout(within, asked)
+            .await
+            .unwrap_or_else(|_| Err(silent()))
+    }
+
+    async fn open(&self) -> Result<&Opened, Trouble> {
+        self.opened
+            .get_or_try_init(|| self.opener.open(self.name, &self.target).boxed())
+            .await
+    }
+
+    async fn opened(&self) -> Result<&Opened, StoreError> {
+        let opened = self.open().await;
+        opened.map_err(|trouble| StoreError::Unavailable(trouble.text().to_owned()))
+    }
+
+    async fn call<T, E: Outage>(
+        &self,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, E> {
+        match &self.fuse {
+            Some(fuse) => fuse.call(call).await,
+            None => call.await,
+        }
+    }
+
+    fn lacks(&self, port: &str) -> StoreError {
+        StoreError::Unavailable(format!("the backend {} has no {port}", self.name))
+    }
+
+    async fn documents(&self) -> Result<&dyn Documents, StoreError> {
+        let opened = self.opened().await?.documents.as_deref();
+        opened.ok_or_else(|| self.lacks("documents"))
+    }
+
+    async fn events(&self) -> Result<&dyn EventLog, StoreError> {
+        let opened = self.opened().await?.events.as_deref();
+        opened.ok_or_else(|| self.lacks("event log"))
+    }
+
+    async fn throttle(&self) -> Result<&dyn Throttle, StoreError> {
+        let opened = self.opened().await?.throttle.as_deref();
+        opened.ok_or_else(|| self.lacks("rates"))
+    }
+
+    async fn blobs(&self) -> Result<&dyn Blobs, StoreError> {
+        let opened = self.opened().await?.blobs.as_deref();
+        opened.ok_or_else(|| self.lacks("objects"))
+    }
+}
+
+#[async_trait]
+impl Documents for Backend {
+    async fn get(&self, key: &DocKey) -> Result<Option<Document>, StoreError> {
+        self.call(async { self.documents().await?.get(key).await })
+            .await
+    }
+
+    async fn list(
+        &self,
+        partition: &Partition,
+        listing: &Listing,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.call(async { self.documents().await?.list(partition, listing).await })
+            .await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
+        self.call(async { self.documents().await?.commit(batch).await })
+            .await
+    }
+}
+
+#[async_trait]
+impl EventLog for Backend {
+    async fn append(&self, stream: &StreamKey, event: NewEvent) -> Result<Appended, AppendError> {
+        self.call(async { self.events().await?.append(stream, event).await })
+            .await
+    }
+
+    async fn read(
+        &self,
+        stream: &StreamKey,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Read, StoreError> {
+        self.call(async { self.events().await?.read(stream, after, limit).await })
+            .await
+    }
+
+    async fn bounds(&self, stream: &StreamKey) -> Result<Bounds, StoreError> {
+        self.call(async { self.events().await?.bounds(stream).await })
+            .await
+    }
+
+    async fn tail(&self, stream: &StreamKey, after: Cursor) -> Result<Tail, StoreError> {
+        self.call(async { self.events().await?.tail(stream, after).await })
+            .await
+    }
+
+    async fn trim(&self, stream: &StreamKey, up_to: u64) -> Result<(), StoreError> {
+        self.call(async { self.events().await?.trim(stream, up_to).await })
+            .await
+    }
+}
+
+#[async_trait]
+impl Throttle for Backend {
+    async fn take(
+        &self,
+        key: &ThrottleKey,
+        quota: Quota,
+        cost: u32,
+    ) -> Result<Verdict, StoreError> {
+        self.call(async { self.throttle().await?.take(key, quota, cost).await })
+            .await
+    }
+}
+
+/// Signing asks nobody, so it needs no fuse.
+#[async_trait]
+impl Blobs for Backend {
+    async fn presign_post(
+        &self,
+        key: &ObjectKey,
+        promise: &UploadPromise,
+        life: Duration,
+    ) -> Result<PresignedPost, StoreError> {
+        self.blobs().await?.presign_post(key, promise, life).await
+    }
+
+    async fn presign_put(
+        &self,
+        key: &ObjectKey,
+        promise: &UploadPromise,
+        life: Duration,
+    ) -> Result<PresignedUrl, StoreError> {
+        self.blobs().await?.presign_put(key, promise, life).await
+    }
+
+    async fn presign_get(
+        &self,
+        key: &ObjectKey,
+        disposition: &Disposition,
+        life: Duration,
+    ) -> Result<PresignedUrl, StoreError> {
+        let blobs = self.blobs().await?;
+        blobs.presign_get(key, disposition, life).await
+    }
+
+    async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, StoreError> {
+        self.call(async { self.blobs().await?.head(key).await })
+            .await
+    }
+
+    async fn put_if_absent(
+        &self,
+        key: &ObjectKey,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<bool, StoreError> {
+        let stored = async {
+            let blobs = self.blobs().await?;
+            blobs.put_if_absent(key, content_type, body).await
+        };
+        self.call(stored).await
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, StoreError> {
+        self.call(async { self.blobs().await?.get(key).await })
+            .await
+    }
+
+    async fn delete(&self, key: &ObjectKey) -> Result<(), StoreError> {
+        self.call(async { self.blobs().await?.delete(key).await })
+            .await
+    }
+}
