@@ -15,6 +15,7 @@
 
 mod clients;
 mod crash;
+mod firestore;
 mod gate;
 mod layers;
 mod lint;

@@ -1,6 +1,7 @@
 //! `test`: every test of the workspace.
 //!
-//! The embedded engine lives in the test processes, so no server is needed.
+//! The embedded engine lives in the test processes. Servers that tests need they start themselves,
+//! except Firestore's emulator, which they share.
 //! Documentation tests come first, because the runner's summary, which CI
 //! reads, must be the last thing printed.
 
@@ -8,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::{
-    clients,
+    clients, firestore,
     process::{self, cargo},
     tools,
 };
@@ -61,5 +62,14 @@ pub(crate) fn nextest(args: &[&str]) -> Result<()> {
         "--no-fail-fast",
         "--no-tests=fail",
     ];
-    process::run(cargo(fixed).args(args))
+    let mut command = cargo(fixed);
+    // Tests that need one and find none start it themselves, or say what is missing.
+    let firestore = firestore::emulator();
+    match &firestore {
+        Ok(emulator) => {
+            command.env(firestore::HOST, &emulator.host);
+        }
+        Err(error) => eprintln!("{error:#}"),
+    }
+    process::run(command.args(args))
 }

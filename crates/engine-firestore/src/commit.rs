@@ -14,6 +14,7 @@ use std::{collections::HashMap, time::Duration};
 
 use gcloud_sdk::google::firestore::v1::{CommitResponse, Document as Stored};
 use store::{Batch, CommitError, DocKey, Expect, StoreError, Version};
+use tonic::Code;
 
 use crate::{
     answer::{Damaged, Fault},
@@ -99,11 +100,12 @@ impl<'a> Commit<'a> {
         self.look_first = true;
         match self.send().await {
             Ok(answer) => self.done(&answer).map(Ok),
-            Err(Fault::Unmet) => {
+            // A version of a time that has not come, which nobody was given, is invalid to the service.
+            Err(fault @ (Fault::Unmet | Fault::Refused(Code::InvalidArgument))) => {
                 let outcome = self.look().await?;
                 // All holds: something changed in between, or has ended, which is known now.
                 self.look_first = false;
-                outcome.ok_or(Fault::Unmet)
+                outcome.ok_or(fault)
             }
             Err(fault) => Err(fault),
         }

@@ -112,7 +112,7 @@ impl Connection {
         let call = async {
             let request = self.request(request).await?;
             let answer = self.client().batch_get_documents(request).await;
-            all(answer.map_err(unanswered)?.into_inner()).await
+            all(answer.map_err(|status| unanswered(&status))?.into_inner()).await
         };
         self.in_turn(call, deadline).await
     }
@@ -126,7 +126,7 @@ impl Connection {
         let call = async {
             let request = self.request(request).await?;
             let answer = self.client().run_query(request).await;
-            all(answer.map_err(unanswered)?.into_inner()).await
+            all(answer.map_err(|status| unanswered(&status))?.into_inner()).await
         };
         self.in_turn(call, deadline).await
     }
@@ -205,14 +205,18 @@ async fn caller(settings: &FirestoreSettings) -> Result<Caller, FirestoreError> 
 /// Everything that a stream brings; half of it is nothing.
 async fn all<T>(mut stream: Streaming<T>) -> Result<Vec<T>, Fault> {
     let mut items = Vec::new();
-    while let Some(item) = stream.message().await.map_err(unanswered)? {
+    while let Some(item) = stream
+        .message()
+        .await
+        .map_err(|status| unanswered(&status))?
+    {
         items.push(item);
     }
     Ok(items)
 }
 
-fn unanswered(status: Status) -> Fault {
-    noted(&status, Fault::of_read(&status))
+fn unanswered(status: &Status) -> Fault {
+    noted(status, Fault::of_read(status))
 }
 
 /// The service's words go to the log alone.
@@ -220,7 +224,7 @@ fn noted(status: &Status, fault: Fault) -> Fault {
     match &fault {
         Fault::Unmet | Fault::Contended => tracing::debug!(%status, "a call failed"),
         Fault::Lost(_) | Fault::Refused(_) | Fault::Damaged => {
-            tracing::warn!(%status, "a call failed")
+            tracing::warn!(%status, "a call failed");
         }
     }
     fault

@@ -7,7 +7,7 @@
 //!
 //! Why not a write that changes nothing: it would make a document that everybody expects and
 //! nobody writes, such as a kill switch, as contended as one that everybody writes
-//! (`docs/adr/0016-firestore.md`).
+//! (`docs/adr/0017-firestore.md`).
 
 use gcloud_sdk::google::firestore::v1::{Document, Precondition};
 

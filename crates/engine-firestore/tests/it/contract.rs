@@ -1,0 +1,3 @@
+//! Every law of the port.
+
+store::documents_contract!(crate::subject::open);
