@@ -7,6 +7,8 @@ identity::action!(ReadCanvas, "canvas.read", Viewer);
 identity::action!(ReadCanvasAudit, "canvas.audit.read", Member);
 identity::action!(MakePreview, "canvas.preview", Member);
 identity::action!(MakeReplay, "canvas.replay", Member);
+identity::action!(CancelRun, "canvas.run.cancel", Member);
+identity::action!(RunAgent, "canvas.run", Member);
 identity::action!(RestoreCanvas, "canvas.restore", Member);
 identity::action!(UndoBatch, "canvas.undo", Member);
 

@@ -6,7 +6,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     CanvasError, Mode,
-    model::{BATCH_COMMANDS_MAX, BatchId, ClientId, Command, CommandId, Digest, Kind},
+    model::{AgentName, BATCH_COMMANDS_MAX, BatchId, ClientId, Command, CommandId, Digest, Kind},
 };
 
 /// What names a request to change a canvas, however often it is sent.
@@ -33,6 +33,8 @@ pub struct Sent {
 #[derive(Debug, Clone)]
 pub struct CommandBatch {
     pub(crate) identity: Identity,
+    /// Who sends it on behalf of the user.
+    pub(crate) agent: Option<AgentName>,
     pub(crate) base_rev: u64,
     pub(crate) epoch: Option<u64>,
     pub(crate) mode: Mode,
@@ -81,11 +83,23 @@ impl CommandBatch {
             fingerprint: Digest::of_parts(&parts),
             bytes: parts.iter().map(|part| part.len()).sum(),
             identity,
+            agent: None,
             base_rev,
             epoch,
             mode,
             commands,
         })
+    }
+
+    /// The same batch, sent by an agent for another revision. What it is known by does not change.
+    #[must_use]
+    pub(crate) fn by(&self, agent: &AgentName, base_rev: u64, epoch: Option<u64>) -> Self {
+        Self {
+            agent: Some(agent.clone()),
+            base_rev,
+            epoch,
+            ..self.clone()
+        }
     }
 
     /// How many commands there are.

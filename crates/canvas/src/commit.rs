@@ -5,7 +5,7 @@ use std::fmt;
 use identity::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BatchId, ClientId, Damaged, Digest, Effective, State};
+use crate::model::{AgentName, BatchId, ClientId, Damaged, Digest, Effective, State};
 
 /// How a batch meets commits that its client has not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ impl fmt::Display for Mode {
 /// Who made a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
+    /// The agent that did it on behalf of the user, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentName>,
     /// The user.
     pub user_id: UserId,
 }
@@ -151,6 +154,7 @@ mod tests {
         }
         let commit = Commit {
             actor: Actor {
+                agent: Some("layout.bot".parse().unwrap()),
                 user_id: "u_1".parse().unwrap(),
             },
             at: Timestamp::from_unix_ms(0),

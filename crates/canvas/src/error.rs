@@ -25,6 +25,14 @@ pub enum CanvasError {
         /// Why.
         why: String,
     },
+    /// A plan is none that can be carried out.
+    #[error("{pointer}: {why}")]
+    PlanInvalid {
+        /// Where, as a JSON pointer into the body.
+        pointer: String,
+        /// Why.
+        why: String,
+    },
     /// The batch id stands for another batch.
     #[error("the batch id was used for another batch")]
     IdempotencyConflict,
@@ -126,9 +134,10 @@ impl From<CanvasError> for Problem {
                 .with("reason", why)
                 .with("applied", false)
             }
+            CanvasError::PlanInvalid { pointer, why } => Self::invalid(&pointer, why),
             CanvasError::IdempotencyConflict => Self::new(
                 Code::IdempotencyConflict,
-                "The batch id was used for another batch.",
+                "The id was used for another batch, or for another run.",
             ),
             CanvasError::Elsewhere(elsewhere) => (*elsewhere).into(),
             CanvasError::UndoConflict(skipped) => Self::new(

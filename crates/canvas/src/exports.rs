@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use crate::{
-    CanvasError, CanvasService, MadeReplay, MakePreview, MakeReplay, ReplayRange, View, preview,
+    CanvasError, CanvasService, MadeReplay, MakePreview, MakeReplay, ReplayRange, RunId, RunOf,
+    View, model::AgentName, preview,
 };
 
 /// The kind of artifacts that are replays.
@@ -85,6 +86,12 @@ impl Mutation for PreviewOf {
     }
 }
 
+/// The run that a replay is of.
+pub(crate) struct AboutRun<'a> {
+    pub(crate) run_id: &'a RunId,
+    pub(crate) agent: &'a AgentName,
+}
+
 /// Makes artifacts of canvases.
 pub struct Exports {
     canvases: Arc<CanvasService>,
@@ -116,7 +123,25 @@ impl Exports {
         let _turn = self.making.try_acquire().map_err(|_| CanvasError::Busy)?;
         let ReplayOf { key, range, .. } = permit.mutation();
         let made = self.canvases.replay(key, *range).await?;
-        let artifact = artifact_of(made)?;
+        let artifact = artifact_of(made, None)?;
+        Ok(self.assets.put_artifact(scope, permit, artifact).await?)
+    }
+
+    /// Makes the replay of a run, and stores it under the permit of that; waits for its turn.
+    ///
+    /// # Errors
+    /// As for [`Exports::replay`].
+    pub(crate) async fn keep_replay_of(
+        &self,
+        scope: &Scope,
+        permit: Permit<RunOf>,
+        key: &CanvasKey,
+        range: ReplayRange,
+        run: &AboutRun<'_>,
+    ) -> Result<Asset, CanvasError> {
+        let _turn = self.making.acquire().await.map_err(|_| CanvasError::Busy)?;
+        let made = self.canvases.replay(key, range).await?;
+        let artifact = artifact_of(made, Some(run))?;
         Ok(self.assets.put_artifact(scope, permit, artifact).await?)
     }
 
@@ -164,14 +189,14 @@ async fn picture_of(key: &CanvasKey, view: View) -> Result<NewArtifact, CanvasEr
     })
 }
 
-fn artifact_of(made: MadeReplay) -> Result<NewArtifact, CanvasError> {
+fn artifact_of(made: MadeReplay, run: Option<&AboutRun<'_>>) -> Result<NewArtifact, CanvasError> {
     let MadeReplay {
         header,
         manifest_hash,
         bytes,
     } = made;
     let (canvas, from, to) = (&header.canvas_id, header.from_rev, header.to_rev);
-    let meta = Map::from_iter([
+    let mut meta = Map::from_iter([
         ("epoch".to_owned(), json!(header.epoch)),
         ("from_rev".to_owned(), json!(from)),
         (
@@ -180,6 +205,10 @@ fn artifact_of(made: MadeReplay) -> Result<NewArtifact, CanvasError> {
         ),
         ("to_rev".to_owned(), json!(to)),
     ]);
+    if let Some(AboutRun { run_id, agent }) = run {
+        meta.insert("agent".to_owned(), json!(agent));
+        meta.insert("run_id".to_owned(), json!(run_id));
+    }
     // Ours are good; if one is not, that is a fault of ours.
     Ok(NewArtifact {
         filename: format!("{canvas}-{from}-{to}.replay")

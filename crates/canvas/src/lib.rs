@@ -22,21 +22,26 @@ pub mod preview;
 pub mod replay;
 #[cfg(feature = "http")]
 mod routes;
+mod runs;
 mod service;
 mod stored;
 
 pub use actions::{
-    CreateCanvas, MakePreview, MakeReplay, ReadCanvas, ReadCanvasAudit, RestoreCanvas,
-    SendCommands, UndoBatch,
+    CancelRun, CreateCanvas, MakePreview, MakeReplay, ReadCanvas, ReadCanvasAudit, RestoreCanvas,
+    RunAgent, SendCommands, UndoBatch,
 };
 pub use batch::{CommandBatch, Identity, Sent};
 pub use commit::{Actor, Commit, Mode};
 pub use error::{CanvasError, Elsewhere, Elsewise};
 pub use exports::{Exports, PREVIEW_KIND, PreviewOf, REPLAY_CONTENT_TYPE, REPLAY_KIND, ReplayOf};
 #[cfg(feature = "http")]
-pub use routes::{OwnCanvas, PreviewBody, ReplayBody, openapi, routes};
+pub use routes::{OwnCanvas, PreviewBody, ReplayBody, RunBody, openapi, routes};
+pub use runs::{
+    Failed, Heading, INTERRUPTED, InvalidRunId, LEASE, Plan, RUN_NAME_BYTES_MAX, RUN_STEPS_MAX,
+    RUN_WAIT_MAX, Run, RunId, RunOf, Runs, RunsDeps, STEP_WAIT_MAX, SentStep,
+};
 pub use service::{
-    Applied, CanvasConfig, CanvasDeps, CanvasService, CommitPage, MadeReplay, Recovery,
-    ReplayRange, Restore, Snapshot, Undoing, View, Way,
+    Applied, CanvasConfig, CanvasDeps, CanvasService, CommitPage, MadeReplay, Played, Recovery,
+    ReplayRange, Restore, Seek, Snapshot, Undoing, View, Way,
 };
 pub use stored::{RECEIPT_LIFE, Version};

@@ -16,12 +16,12 @@
 use std::collections::BTreeMap;
 
 use identity::UserId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Carried, Change, Command, CommandId, NodeId, Position, PropName};
 
 /// A command that would overwrite what others did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// The command.
     pub cmd_id: CommandId,

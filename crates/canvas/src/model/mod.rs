@@ -26,7 +26,7 @@ pub use hash::{Digest, InvalidDigest};
 pub use invert::{Skipped, Undo};
 pub use json::{InvalidJson, Json};
 pub use limits::*;
-pub use names::{BatchId, ClientId, CommandId, InvalidName, NodeId, NodeType, PropName};
+pub use names::{AgentName, BatchId, ClientId, CommandId, InvalidName, NodeId, NodeType, PropName};
 pub use node::Node;
 pub use order::Order;
 pub use state::{Damaged, State};

@@ -99,6 +99,12 @@ name!(
     /// A batch; unique among those of its user and client.
     BatchId, "[A-Za-z0-9_.:-]+", mark, mark
 );
+name!(
+    /// An agent that acts on behalf of a user.
+    AgentName, "[a-z][a-z0-9_.-]*",
+    |byte| byte.is_ascii_lowercase(),
+    |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-')
+);
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Commit,
-    model::{Digest, Node},
+    model::{Digest, Node, State},
 };
 
 /// What a replay begins with.
@@ -83,14 +83,26 @@ pub(super) struct Footer {
     pub(super) segments: Vec<Segment>,
 }
 
-/// The first line of a segment.
+/// The first line of a segment, and of what a player shows.
 #[derive(Serialize)]
-pub(super) struct Keyframe<'a> {
+pub(crate) struct Keyframe<'a> {
     /// The commit that made the revision; none made revision 0.
-    pub(super) commit: Option<&'a Commit>,
-    pub(super) nodes: Vec<&'a Node>,
-    pub(super) rev: u64,
-    pub(super) state_hash: Digest,
+    commit: Option<&'a Commit>,
+    nodes: Vec<&'a Node>,
+    rev: u64,
+    state_hash: Digest,
+}
+
+impl<'a> Keyframe<'a> {
+    /// The keyframe of a revision.
+    pub(crate) fn of(commit: Option<&'a Commit>, rev: u64, state: &'a State) -> Self {
+        Self {
+            commit,
+            nodes: state.nodes().map(AsRef::as_ref).collect(),
+            rev,
+            state_hash: state.clone().hash(),
+        }
+    }
 }
 
 /// The same, as it is read.

@@ -9,17 +9,20 @@
 
 mod file;
 mod read;
+mod record;
 mod write;
 
+pub(crate) use file::Keyframe;
 pub use file::{Header, Segment};
 pub use read::{Frame, InvalidReplay, Replay};
+pub use record::record;
 pub(crate) use write::{Recorder, Unrecorded};
 
 use store::GET_BYTES_MAX;
 
 /// Most revisions of a segment: the keyframe's own, and one for each commit after it.
 pub const SEGMENT_REVISIONS_MAX: u64 = 200;
-/// Milliseconds of commit time after which a segment ends.
+/// Milliseconds of commit time after which a segment ends, once its commits weigh as much as its keyframe.
 pub const SEGMENT_MS_MAX: i64 = 10_000;
 /// Most bytes of a segment before compression: a keyframe has at most about 7 MiB.
 pub const SEGMENT_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -18,6 +18,16 @@ pub enum InvalidReplay {
     /// It is no replay, or was changed, or is not whole.
     #[error("the file is no replay, or was changed: {0}")]
     Damaged(&'static str),
+    /// A part of it was changed, or is not whole.
+    #[error("the revisions {first_rev} to {last_rev} were changed: {why}")]
+    Segment {
+        /// The first revision of the part.
+        first_rev: u64,
+        /// The last one.
+        last_rev: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// A revision is not what the chain of commits says.
     #[error("revision {rev} is wrong: {why}")]
     Wrong {
@@ -166,27 +176,32 @@ impl<'a> Replay<'a> {
 
     /// The keyframe of a segment, and the commits after it.
     fn unpack(&self, segment: &Segment) -> Result<(Frame, Vec<Commit>), InvalidReplay> {
+        let changed = |why| InvalidReplay::Segment {
+            first_rev: segment.first_rev,
+            last_rev: segment.last_rev,
+            why,
+        };
         let end = segment.offset.saturating_add(segment.bytes);
         let packed = self.bytes.get(segment.offset..end).ok_or(SHORT)?;
         if Digest::of_replay_part(packed) != segment.hash {
-            return Err(Damaged("a segment does not fit its hash"));
+            return Err(changed("they do not fit their hash"));
         }
         let raw = zstd::bulk::decompress(packed, segment.raw_bytes)
-            .map_err(|_| Damaged("a segment cannot be unpacked"))?;
-        let unreadable = Damaged("a segment cannot be read");
-        let raw = raw.strip_suffix(b"\n").ok_or(SHORT)?;
+            .map_err(|_| changed("they cannot be unpacked"))?;
+        let unreadable = || changed("they cannot be read");
+        let raw = raw.strip_suffix(b"\n").ok_or_else(unreadable)?;
         if raw.len() + 1 != segment.raw_bytes {
-            return Err(unreadable);
+            return Err(unreadable());
         }
         let mut lines = raw.split(|byte| *byte == b'\n');
-        let first = lines.next().ok_or(SHORT)?;
-        let keyframe = serde_json::from_slice(first).map_err(|_| unreadable.clone())?;
+        let first = lines.next().ok_or_else(unreadable)?;
+        let keyframe = serde_json::from_slice(first).map_err(|_| unreadable())?;
         let commits = lines.map(serde_json::from_slice).collect::<Result<_, _>>();
-        let commits: Vec<Commit> = commits.map_err(|_| unreadable)?;
+        let commits: Vec<Commit> = commits.map_err(|_| unreadable())?;
         let frame = frame_of(keyframe)?;
         let last = commits.last().map_or(frame.rev, |commit| commit.rev);
         if (frame.rev, last) != (segment.first_rev, segment.last_rev) {
-            return Err(Damaged("a segment has other revisions than the index says"));
+            return Err(changed("the index says other ones"));
         }
         Ok((frame, commits))
     }

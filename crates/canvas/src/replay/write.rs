@@ -41,22 +41,19 @@ struct Open {
     last_rev: u64,
     at: Option<Timestamp>,
     raw: Vec<u8>,
+    /// How much of `raw` is the keyframe.
+    keyframe_bytes: usize,
 }
 
 impl Open {
-    fn begin(commit: Option<&Commit>, rev: u64, state: &mut State) -> Result<Self, Unrecorded> {
-        let keyframe = Keyframe {
-            commit,
-            rev,
-            state_hash: state.hash(),
-            nodes: state.nodes().map(AsRef::as_ref).collect(),
-        };
+    fn begin(commit: Option<&Commit>, rev: u64, state: &State) -> Result<Self, Unrecorded> {
         let mut raw = Vec::new();
-        put_line(&mut raw, &keyframe)?;
+        put_line(&mut raw, &Keyframe::of(commit, rev, state))?;
         Ok(Self {
             first_rev: rev,
             last_rev: rev,
             at: commit.map(|commit| commit.at),
+            keyframe_bytes: raw.len(),
             raw,
         })
     }
@@ -64,8 +61,11 @@ impl Open {
     /// Whether `commit`, of so many bytes, is too late, too much or one too many for it.
     fn ends_before(&self, commit: &Commit, bytes: usize) -> bool {
         let ms = |at: Timestamp| commit.at.unix_ms().saturating_sub(at.unix_ms());
+        let is_late = self.at.is_some_and(|at| ms(at) >= SEGMENT_MS_MAX);
+        // So the keyframes that time asks for weigh no more than the commits between them.
+        let is_worth_it = self.raw.len() - self.keyframe_bytes >= self.keyframe_bytes;
         commit.rev - self.first_rev >= SEGMENT_REVISIONS_MAX
-            || self.at.is_some_and(|at| ms(at) >= SEGMENT_MS_MAX)
+            || (is_late && is_worth_it)
             || self.raw.len() + bytes > SEGMENT_BYTES_MAX
     }
 }
@@ -74,7 +74,7 @@ impl Recorder {
     /// Begins with the state of `header.from_rev` and the commit that made it.
     pub(crate) fn begin(
         header: &Header,
-        mut state: State,
+        state: State,
         commit: Option<&Commit>,
     ) -> Result<Self, Unrecorded> {
         let header_json = to_json(header)?;
@@ -82,7 +82,7 @@ impl Recorder {
         let mut out = MAGIC.to_vec();
         out.extend(length.to_be_bytes());
         out.extend(header_json);
-        let open = Open::begin(commit, header.from_rev, &mut state)?;
+        let open = Open::begin(commit, header.from_rev, &state)?;
         Ok(Self {
             head: Digest::of_replay_part(&out),
             out,
@@ -111,7 +111,7 @@ impl Recorder {
         let mut line = Vec::new();
         put_line(&mut line, commit)?;
         if is_restore || self.open.ends_before(commit, line.len()) {
-            let next = Open::begin(Some(commit), commit.rev, &mut self.state)?;
+            let next = Open::begin(Some(commit), commit.rev, &self.state)?;
             return self.close(next);
         }
         self.open.raw.extend(line);
@@ -127,6 +127,7 @@ impl Recorder {
             last_rev: 0,
             at: None,
             raw: Vec::new(),
+            keyframe_bytes: 0,
         };
         self.close(nothing)?;
         let footer = to_json(&Footer {

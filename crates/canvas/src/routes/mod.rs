@@ -3,6 +3,7 @@
 mod change;
 mod export;
 mod read;
+mod runs;
 mod wire;
 
 use actix_web::{HttpRequest, http::Method, web::Data};
@@ -19,15 +20,16 @@ use crate::{CanvasError, CanvasService};
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 
-pub use wire::{PreviewBody, ReplayBody};
+pub use wire::{PreviewBody, ReplayBody, RunBody};
 
 /// Mounts the canvases; the server mounts them, and so can you. The application needs
-/// `Data<CanvasService>`, `Data<Exports>`, `Data<GateChain>` and `Data<Audit>` besides what `identity` needs.
+/// `Data<CanvasService>`, `Data<Exports>`, `Data<Runs>`, `Data<GateChain>` and `Data<Audit>` besides what `identity` needs.
 pub fn routes(routes: &mut Routes) {
     routes.tenant(Method::POST, "/canvas", change::create);
     routes.tenant(Method::GET, "/canvas", read::list);
     routes.tenant(Method::GET, "/canvas/{canvas_id}", read::show);
     routes.tenant(Method::GET, "/canvas/{canvas_id}/commits", read::commits);
+    routes.tenant(Method::GET, "/canvas/{canvas_id}/player", read::play);
     routes.tenant(Method::GET, "/canvas/{canvas_id}/audit", read::audit_trail);
     routes.tenant(Method::GET, "/canvas/{canvas_id}/versions", read::versions);
     routes.tenant(
@@ -44,6 +46,12 @@ pub fn routes(routes: &mut Routes) {
         "/canvas/{canvas_id}/previews",
         export::preview,
     );
+    routes.tenant(Method::POST, "/canvas/{canvas_id}/runs", runs::start);
+    routes.tenant(Method::GET, "/canvas/{canvas_id}/runs", runs::list);
+    let run = "/canvas/{canvas_id}/runs/{run_id}";
+    routes.tenant(Method::GET, run, runs::show);
+    let cancel = "/canvas/{canvas_id}/runs/{run_id}/cancel";
+    routes.tenant(Method::POST, cancel, runs::cancel);
 }
 
 #[derive(OpenApi)]
@@ -52,6 +60,7 @@ pub fn routes(routes: &mut Routes) {
     read::list,
     read::show,
     read::commits,
+    read::play,
     read::audit_trail,
     read::versions,
     read::version,
@@ -60,6 +69,10 @@ pub fn routes(routes: &mut Routes) {
     change::restore,
     export::preview,
     export::replay,
+    runs::start,
+    runs::list,
+    runs::show,
+    runs::cancel,
 ))]
 struct Api;
 

@@ -13,10 +13,10 @@ use serde::Deserialize;
 use store::PageRequest;
 
 use super::{
-    NumberedQuery, OwnCanvas, OwnRevision,
-    wire::{CanvasView, CommitsView, PageView, StateView, VersionsView},
+    NumberedQuery, OwnCanvas, OwnRevision, bad_query,
+    wire::{CanvasView, CommitsView, PageView, PlayedView, StateView, VersionsView},
 };
-use crate::{CanvasService, ReadCanvas, ReadCanvasAudit};
+use crate::{CanvasService, ReadCanvas, ReadCanvasAudit, Seek};
 
 /// Which part of a list.
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ pub(crate) struct ListQuery {
 }
 
 impl ListQuery {
-    fn page(&self) -> Result<PageRequest, Problem> {
+    pub(super) fn page(&self) -> Result<PageRequest, Problem> {
         Ok(PageRequest::parse(self.after.as_deref(), self.limit)?)
     }
 }
@@ -140,4 +140,40 @@ pub(crate) async fn version(
     let OwnRevision { key, rev } = admitted.object;
     let view = canvases.view_at(&key, rev).await?;
     Ok(HttpResponse::Ok().json(StateView::new(key.canvas().as_str(), &view)))
+}
+
+/// Where a player begins.
+#[derive(Deserialize)]
+pub(crate) struct SeekQuery {
+    rev: Option<String>,
+    at: Option<String>,
+}
+
+impl SeekQuery {
+    fn seek(&self) -> Result<Seek, Problem> {
+        let bad = || bad_query("say rev, a number, or at, a time of RFC 3339, and not both");
+        match (&self.rev, &self.at) {
+            (None, None) => Ok(Seek::Oldest),
+            (Some(rev), None) => rev.parse().map(Seek::Rev).map_err(|_| bad()),
+            (None, Some(at)) => at.parse().map(Seek::Time).map_err(|_| bad()),
+            (Some(_), Some(_)) => Err(bad()),
+        }
+    }
+}
+
+/// Shows a part of the log as a replay has it: a keyframe, and the commits after it.
+#[utoipa::path(get, path = "/canvas/{canvas_id}/player", tag = "canvas",
+    params(("canvas_id" = String, Path), ("rev" = Option<u64>, Query, description = "Begin at this revision"),
+        ("at" = Option<String>, Query, description = "Begin with what was there at this time")),
+    responses((status = 200, description = "`keyframe`, `commits`, and `next`, the revision at which to go on; at the head `resume_id`, the cursor of its stream"),
+        (status = 404, description = "The revision is not kept")))]
+pub(crate) async fn play(
+    admitted: Admitted<ReadCanvas, (), OwnCanvas>,
+    query: Query<SeekQuery>,
+    canvases: Data<CanvasService>,
+) -> Result<HttpResponse, Problem> {
+    let Query(query) = query;
+    let OwnCanvas(key) = admitted.object;
+    let played = canvases.play(&key, query.seek()?).await?;
+    Ok(HttpResponse::Ok().json(PlayedView::new(key.canvas().as_str(), &played)))
 }

@@ -1,14 +1,17 @@
 //! Bodies and answers.
 
+use std::time::Duration;
+
 use identity::{CanvasId, Problem};
 use realtime::Canvas;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Applied, CanvasError, CommandBatch, Commit, Identity, Mode, ReplayRange, Restore, Sent,
-    Undoing, Version, View,
-    model::{BatchId, ClientId, CommandId, Digest, Effective, Node, Skipped, State},
+    Applied, CanvasError, CommandBatch, Commit, Heading, Identity, Mode, Plan, Played, ReplayRange,
+    Restore, RunId, Sent, SentStep, Undoing, Version, View,
+    model::{AgentName, BatchId, ClientId, CommandId, Digest, Effective, Node, Skipped, State},
+    replay::Keyframe,
 };
 
 /// A canvas to register.
@@ -77,7 +80,7 @@ pub(crate) enum ModeBody {
 
 /// A command.
 #[derive(Deserialize, utoipa::ToSchema)]
-pub(crate) struct CommandBody {
+pub(super) struct CommandBody {
     #[schema(value_type = String)]
     cmd_id: CommandId,
     /// `node.create`, `node.update`, `node.move` or `node.delete`.
@@ -95,13 +98,74 @@ impl TryFrom<CommandsBody> for CommandBatch {
             client_id: body.client_id,
             batch_id: body.batch_id,
         };
-        let mode = match body.mode {
-            ModeBody::Strict => Mode::Strict,
-            ModeBody::Rebase => Mode::Rebase,
+        let sent = body.commands.into_iter().map(Sent::from).collect();
+        Self::new(identity, body.base_rev, body.epoch, body.mode.into(), sent)
+    }
+}
+
+impl From<ModeBody> for Mode {
+    fn from(mode: ModeBody) -> Self {
+        match mode {
+            ModeBody::Strict => Self::Strict,
+            ModeBody::Rebase => Self::Rebase,
+        }
+    }
+}
+
+impl From<CommandBody> for Sent {
+    fn from(CommandBody { cmd_id, kind, args }: CommandBody) -> Self {
+        Self { cmd_id, kind, args }
+    }
+}
+
+/// What an agent is to do.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct RunBody {
+    /// `rn_…`, chosen by whoever starts it; sent again, it is begun once.
+    #[schema(value_type = String)]
+    run_id: RunId,
+    /// What is done: one line, at most 300 bytes.
+    name: String,
+    /// Who does it on behalf of the caller.
+    #[schema(value_type = String)]
+    agent: AgentName,
+    /// The revision that the first step was made for.
+    base_rev: u64,
+    /// The epoch of that revision.
+    epoch: Option<u64>,
+    #[serde(default)]
+    mode: ModeBody,
+    /// At most 200, taken one after the other.
+    steps: Vec<StepBody>,
+}
+
+/// A step of a run.
+#[derive(Deserialize, utoipa::ToSchema)]
+struct StepBody {
+    /// How long to wait before it, in milliseconds, at most 10,000.
+    #[serde(default)]
+    after_ms: u64,
+    /// Carried out together, or not at all.
+    commands: Vec<CommandBody>,
+}
+
+impl TryFrom<RunBody> for Plan {
+    type Error = CanvasError;
+
+    fn try_from(body: RunBody) -> Result<Self, CanvasError> {
+        let heading = Heading {
+            run_id: body.run_id,
+            name: body.name,
+            agent: body.agent,
+            base_rev: body.base_rev,
+            epoch: body.epoch,
+            mode: body.mode.into(),
         };
-        let commands = body.commands.into_iter();
-        let sent = commands.map(|CommandBody { cmd_id, kind, args }| Sent { cmd_id, kind, args });
-        Self::new(identity, body.base_rev, body.epoch, mode, sent.collect())
+        let steps = body.steps.into_iter().map(|step| SentStep {
+            after: Duration::from_millis(step.after_ms),
+            commands: step.commands.into_iter().map(Sent::from).collect(),
+        });
+        Self::new(heading, steps.collect())
     }
 }
 
@@ -242,6 +306,30 @@ impl<'a> StateView<'a> {
             state: nodes(&view.state),
             state_hash: view.state_hash,
             resume_id: view.resume_id.as_deref(),
+        }
+    }
+}
+
+/// A part of the log, as a player shows it.
+#[derive(Serialize)]
+pub(crate) struct PlayedView<'a> {
+    canvas_id: &'a str,
+    epoch: u64,
+    keyframe: Keyframe<'a>,
+    commits: &'a [Commit],
+    next: Option<String>,
+    resume_id: Option<&'a str>,
+}
+
+impl<'a> PlayedView<'a> {
+    pub(super) fn new(canvas_id: &'a str, played: &'a Played) -> Self {
+        Self {
+            canvas_id,
+            epoch: played.epoch,
+            keyframe: Keyframe::of(played.commit.as_ref(), played.rev, &played.state),
+            commits: &played.commits,
+            next: played.next.map(|next| next.to_string()),
+            resume_id: played.resume_id.as_deref(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     CanvasError, Commit, Identity, Mode,
     commit::Actor,
-    model::{COMMIT_BYTES_MAX, Digest, Effective, Skipped, State},
+    model::{AgentName, COMMIT_BYTES_MAX, Digest, Effective, Skipped, State},
     stored::{
         Head, RECEIPT_LIFE, Receipt, StoredCommit, Version, commit_key, head_key, read,
         receipt_key, version_key, write,
@@ -24,6 +24,8 @@ use crate::{
 /// A change, ready to be committed.
 pub(super) struct Draft<'a> {
     pub(super) identity: &'a Identity,
+    /// Who does it on behalf of the caller.
+    pub(super) agent: Option<&'a AgentName>,
     pub(super) fingerprint: Digest,
     pub(super) state: State,
     pub(super) effective: Vec<Effective>,
@@ -188,6 +190,7 @@ impl CanvasService {
         let ids = scope.ids();
         let commit = Commit {
             actor: Actor {
+                agent: draft.agent.cloned(),
                 user_id: scope.user().clone(),
             },
             at: self.clock.now(),

@@ -82,6 +82,15 @@ impl Current {
         Some(self.recent.iter().skip(skipped).cloned().collect())
     }
 
+    /// The oldest revision whose state can be made. Revision 0 has no commit; it is kept as long as
+    /// the first one is.
+    pub(super) fn oldest(&self) -> u64 {
+        match self.head.floor {
+            1 => 0,
+            floor => floor,
+        }
+    }
+
     /// Commits that were not told yet.
     pub(super) fn untold(&self) -> u64 {
         self.head.rev.saturating_sub(self.published)

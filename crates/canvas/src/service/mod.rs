@@ -6,6 +6,7 @@ mod decide;
 mod history;
 mod hot;
 mod load;
+mod play;
 mod publish;
 mod read;
 mod recover;
@@ -17,9 +18,10 @@ mod submit;
 use std::sync::Arc;
 
 use identity::Clock;
-use realtime::{CanvasKey, Realtime};
-use store::{Documents, EventLog};
+use realtime::{CanvasKey, Realtime, RealtimeError, Told};
+use store::{Appended, Documents, EventLog};
 
+pub use play::{Played, Seek};
 pub use read::{CommitPage, View};
 pub use recover::{Recovery, Snapshot, Way};
 pub use replay::{MadeReplay, ReplayRange};
@@ -120,6 +122,15 @@ impl CanvasService {
     #[must_use]
     pub fn registry(&self) -> &realtime::Canvases {
         self.realtime.canvases()
+    }
+
+    /// Tells something beside commits on a canvas's rail.
+    pub(crate) async fn tell_of(
+        &self,
+        key: &CanvasKey,
+        told: &Told<'_>,
+    ) -> Result<Appended, RealtimeError> {
+        self.realtime.tell(key, told).await
     }
 
     fn hot(&self, key: &CanvasKey) -> Arc<hot::Hot> {

@@ -47,9 +47,7 @@ impl CanvasService {
         range: ReplayRange,
     ) -> Result<MadeReplay, CanvasError> {
         let current = self.look(key).await?;
-        let (head, floor) = (current.head.rev, current.head.floor);
-        // Revision 0 has no commit; it is kept as long as the first one is.
-        let oldest = if floor == 1 { 0 } else { floor };
+        let (head, oldest) = (current.head.rev, current.oldest());
         let from = range.from_rev.unwrap_or(oldest);
         let to = range.to_rev.unwrap_or(head);
         if from < oldest || to > head || from > to {
@@ -78,7 +76,7 @@ impl CanvasService {
     }
 
     /// The commit that made a revision; none made revision 0.
-    async fn made_by(
+    pub(super) async fn made_by(
         &self,
         key: &CanvasKey,
         rev: u64,

@@ -81,6 +81,7 @@ impl CanvasService {
             }
             let draft = Draft {
                 identity: &undoing.identity,
+                agent: None,
                 fingerprint,
                 state,
                 effective: undo.effective,
@@ -127,6 +128,7 @@ impl CanvasService {
             }
             let draft = Draft {
                 identity: &restore.identity,
+                agent: None,
                 fingerprint,
                 state: self.state_at(key, restore.rev).await?,
                 effective: Vec::new(),

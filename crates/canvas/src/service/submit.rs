@@ -56,6 +56,7 @@ impl CanvasService {
             };
             let draft = Draft {
                 identity: &batch.identity,
+                agent: batch.agent.as_ref(),
                 fingerprint: batch.fingerprint,
                 state,
                 effective,
@@ -71,6 +72,22 @@ impl CanvasService {
             }
         }
         Err(CanvasError::Contended)
+    }
+
+    /// Refuses a batch that would be refused now; nothing is done.
+    ///
+    /// # Errors
+    /// As for [`CanvasService::submit`].
+    pub(crate) async fn foresee(
+        &self,
+        key: &CanvasKey,
+        batch: &CommandBatch,
+    ) -> Result<(), CanvasError> {
+        let current = self.look(key).await?;
+        match self.decide(key, &current, batch).await? {
+            Ok(_) => Ok(()),
+            Err(away) => Err(self.elsewhere(key, &current, batch.base_rev, away).await?),
+        }
     }
 
     async fn elsewhere(

@@ -6,11 +6,11 @@ use identity::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tenantry_canvas::{
-    CanvasConfig, CanvasError, MadeReplay, ReplayRange, Restore,
-    replay::{InvalidReplay, Replay, SEGMENT_REVISIONS_MAX},
+    CanvasConfig, CanvasError, MadeReplay, Mode, ReplayRange, Restore,
+    replay::{InvalidReplay, Replay, SEGMENT_REVISIONS_MAX, record},
 };
 
-use crate::house::{House, identity};
+use crate::house::{House, batch, identity};
 
 const ALL: ReplayRange = ReplayRange {
     from_rev: None,
@@ -28,12 +28,12 @@ async fn replay(house: &House, range: ReplayRange) -> MadeReplay {
     house.service.replay(&house.key, range).await.unwrap()
 }
 
-fn wait(house: &House, ms: u64) {
+pub(crate) fn wait(house: &House, ms: u64) {
     house.ground.world.clock.advance(Duration::from_millis(ms));
 }
 
 /// A log with every kind of command, a restore, slow parts and quick ones; the hashes of its states.
-async fn edited() -> (House, Vec<String>) {
+pub(crate) async fn edited() -> (House, Vec<String>) {
     let house = House::with(CanvasConfig {
         snapshot_commits: 30,
         ..CanvasConfig::default()
@@ -220,6 +220,27 @@ async fn damage_at_any_byte_is_noticed() {
     }
 }
 
+#[tokio::test]
+async fn a_flipped_byte_is_named_by_the_revisions_that_it_belongs_to() {
+    let good = small().await;
+    let segments = Replay::open(&good).unwrap().segments().to_vec();
+    for segment in &segments {
+        for at in [0, segment.bytes / 2, segment.bytes - 1] {
+            let mut bad = good.clone();
+            bad[segment.offset + at] ^= 1;
+            let Err(InvalidReplay::Segment {
+                first_rev,
+                last_rev,
+                ..
+            }) = check(&bad)
+            else {
+                panic!("byte {at}");
+            };
+            assert_eq!((first_rev, last_rev), (segment.first_rev, segment.last_rev));
+        }
+    }
+}
+
 /// The format as `docs/canvas.md` has it, apart from the code under test.
 struct File {
     head: Vec<u8>,
@@ -324,7 +345,7 @@ async fn a_file_does_not_unpack_to_more_than_it_says_or_may() {
         file.segments[0].1.clone_from(&bomb);
         assert!(matches!(
             check(&file.sealed()),
-            Err(InvalidReplay::Damaged(_))
+            Err(InvalidReplay::Damaged(_) | InvalidReplay::Segment { .. })
         ));
     }
     let mut gap = File::read(&good);
@@ -343,17 +364,85 @@ async fn a_replay_that_would_be_too_large_says_what_would_not_be() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         format!("{seed:016x}")
     };
-    for n in 0..40 {
-        let text: String = (0..3_800).map(|_| noise()).collect();
-        let args = json!({"node": format!("n{n}"), "type": "t", "props": {"text": text}});
-        house.one(&format!("b{n}"), "node.create", args).await;
+    let nodes = 0..7;
+    let made: Vec<_> = nodes
+        .clone()
+        .map(|n| ("node.create", json!({"node": format!("n{n}"), "type": "t"})))
+        .collect();
+    house
+        .send(&batch("made", 0, Mode::Strict, &made))
+        .await
+        .unwrap();
+    for rev in 1..100 {
+        let update = |n| {
+            let text: String = (0..3_800).map(|_| noise()).collect();
+            let args = json!({"node": format!("n{n}"), "set": {"text": text}});
+            ("node.update", args)
+        };
+        let updates: Vec<_> = nodes.clone().map(update).collect();
+        let updates = batch(&format!("b{rev}"), rev, Mode::Strict, &updates);
+        house.send(&updates).await.unwrap();
         wait(&house, 10_000);
     }
     let refused = house.service.replay(&house.key, ALL).await;
     let Err(CanvasError::ReplayTooLarge { fits_to: Some(to) }) = refused else {
         panic!("{refused:?}");
     };
-    assert!((5..40).contains(&to), "{to}");
+    assert!((30..100).contains(&to), "{to}");
     let made = replay(&house, range(0, to)).await;
     assert_eq!(check(&made.bytes), Ok(to));
+}
+
+#[tokio::test]
+async fn keyframes_of_a_canvas_that_is_seldom_changed_weigh_no_more_than_its_commits() {
+    let house = House::new().await;
+    let nodes: Vec<_> = (0..400)
+        .map(|n| ("node.create", json!({"node": format!("n{n}"), "type": "t"})))
+        .collect();
+    house
+        .send(&batch("made", 0, Mode::Strict, &nodes))
+        .await
+        .unwrap();
+    for n in 0..450 {
+        wait(&house, 60_000);
+        let args = json!({"node": format!("n{}", n % 400), "set": {"n": n}});
+        house.one(&format!("b{n}"), "node.update", args).await;
+    }
+    let made = replay(&house, ALL).await;
+    let replay = Replay::open(&made.bytes).unwrap();
+    let lines = File::read(&made.bytes).segments;
+    let (mut keyframes, mut commits) = (0, 0);
+    // The last one may be where the replay ends, the first is empty.
+    for (_, raw) in &lines[1..lines.len() - 1] {
+        let keyframe = raw.lines().next().unwrap().len();
+        keyframes += keyframe;
+        commits += raw.len() - keyframe;
+    }
+    assert!(keyframes <= commits, "{keyframes} of {commits}");
+    for segment in replay.segments() {
+        assert!(segment.last_rev - segment.first_rev < SEGMENT_REVISIONS_MAX);
+    }
+    for rev in [0, 1, 200, 333, 451] {
+        let frame = replay.at(rev).unwrap();
+        let at = frame
+            .commit
+            .map_or(Timestamp::from_unix_ms(0), |commit| commit.at);
+        assert_eq!(replay.at_time(at).unwrap().rev, rev);
+    }
+    assert_eq!(replay.verify().unwrap().rev, 451);
+}
+
+#[tokio::test]
+async fn whoever_has_the_commits_makes_the_same_replay() {
+    let (house, _) = edited().await;
+    let made = replay(&house, ALL).await;
+    let page = house.service.commits(&house.key, 0, 1000).await.unwrap();
+    let canvas = || house.key.canvas().clone();
+    assert!(page.items.iter().any(|commit| commit.restores.is_some()));
+    assert_eq!(record(canvas(), &page.items).unwrap(), made.bytes);
+    assert!(record(canvas(), &page.items[1..]).is_err());
+    let mut bent = page.items.clone();
+    bent[60].restores = Some(18);
+    assert!(record(canvas(), &bent).is_err());
+    assert_eq!(check(&record(canvas(), &[]).unwrap()), Ok(0));
 }

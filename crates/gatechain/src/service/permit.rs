@@ -135,6 +135,18 @@ impl<M: Mutation> Permit<M> {
         !self.admission.decision.allows()
     }
 
+    /// Asks the gates again if the decision is older than [`PERMIT_AGE_MAX`]: for work that takes long
+    /// before it is written, and is to stop when they close.
+    ///
+    /// # Errors
+    /// [`CommitRefused::Denied`]; then the permit is good for nothing but being dropped.
+    pub async fn renew(&mut self) -> Result<(), CommitRefused> {
+        if self.is_old() {
+            self.decide_again().await?;
+        }
+        Ok(())
+    }
+
     /// Writes `batch`, if the gates still stand as they were; if they changed, they are asked again.
     ///
     /// The batch is committed whole together with what it costs, the licences and the

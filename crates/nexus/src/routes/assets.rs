@@ -210,6 +210,12 @@ pub fn artifact_made(scope: &Scope, asset: Asset) -> Result<HttpResponse, Proble
     let remarks = Remarks::default()
         .with("asset_id", &asset.id)
         .with("size", asset.facts.size);
+    // Its record is of the artifact, and names what it was made from as well.
+    let remarks = match &asset.facts.parent {
+        Some(Parent::Canvas(canvas)) => remarks.with("canvas_id", canvas),
+        Some(Parent::Asset(parent)) => remarks.with("parent_asset_id", parent),
+        None => remarks,
+    };
     let response = HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/artifacts/{}", asset.id)))
         .json(MediaView::of(scope, asset)?);
