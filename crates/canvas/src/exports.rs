@@ -94,8 +94,8 @@ pub(crate) struct AboutRun<'a> {
 
 /// Makes artifacts of canvases.
 pub struct Exports {
-    canvases: Arc<CanvasService>,
-    assets: Arc<Assets>,
+    pub(crate) canvases: Arc<CanvasService>,
+    pub(crate) assets: Arc<Assets>,
     making: Semaphore,
 }
 
@@ -121,10 +121,10 @@ impl Exports {
         permit: Permit<ReplayOf>,
     ) -> Result<Asset, CanvasError> {
         let _turn = self.making.try_acquire().map_err(|_| CanvasError::Busy)?;
-        let ReplayOf { key, range, .. } = permit.mutation();
-        let made = self.canvases.replay(key, *range).await?;
+        let ReplayOf { key, range, .. } = permit.mutation().clone();
+        let made = self.canvases.replay(&key, range).await?;
         let artifact = artifact_of(made, None)?;
-        Ok(self.assets.put_artifact(scope, permit, artifact).await?)
+        self.keep(scope, permit, &key, artifact).await
     }
 
     /// Makes the replay of a run, and stores it under the permit of that; waits for its turn.
@@ -142,7 +142,7 @@ impl Exports {
         let _turn = self.making.acquire().await.map_err(|_| CanvasError::Busy)?;
         let made = self.canvases.replay(key, range).await?;
         let artifact = artifact_of(made, Some(run))?;
-        Ok(self.assets.put_artifact(scope, permit, artifact).await?)
+        self.keep(scope, permit, key, artifact).await
     }
 
     /// Makes a picture of a revision, and stores it as an artifact whose parent is the canvas.
@@ -155,13 +155,13 @@ impl Exports {
         permit: Permit<PreviewOf>,
     ) -> Result<Asset, CanvasError> {
         let _turn = self.making.try_acquire().map_err(|_| CanvasError::Busy)?;
-        let PreviewOf { key, rev, .. } = permit.mutation();
+        let PreviewOf { key, rev, .. } = permit.mutation().clone();
         let view = match rev {
-            Some(rev) => self.canvases.view_at(key, *rev).await?,
-            None => self.canvases.view(key).await?,
+            Some(rev) => self.canvases.view_at(&key, rev).await?,
+            None => self.canvases.view(&key).await?,
         };
-        let artifact = picture_of(key, view).await?;
-        Ok(self.assets.put_artifact(scope, permit, artifact).await?)
+        let artifact = picture_of(&key, view).await?;
+        self.keep(scope, permit, &key, artifact).await
     }
 }
 

@@ -6,13 +6,14 @@
 //! canvas is known to `realtime`, whose rail tells of every commit.
 //!
 //! **Invariant:** a commit is durable before anyone hears of it, and every durable commit is told, in
-//! order, once.
+//! order, once. Who makes it does not wait for that.
 //!
 //! **Invariant:** a batch is carried out at most once, however often and wherever it is sent.
 //!
 //! **Invariant:** the state of a revision is made from the commits up to it and nothing else.
 
 mod actions;
+mod announce;
 mod batch;
 mod commit;
 mod error;

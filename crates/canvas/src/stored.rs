@@ -38,6 +38,9 @@ pub(crate) struct Head {
     pub(crate) log_bytes: u64,
     /// A revision up to which all were told on the rail.
     pub(crate) published: u64,
+    /// The cursor of that, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) published_at: Option<String>,
     /// The oldest commit that is kept.
     pub(crate) floor: u64,
     pub(crate) snapshot_rev: u64,
@@ -66,6 +69,7 @@ impl Head {
             commit_hash: Digest::ZERO,
             log_bytes: 0,
             published: 0,
+            published_at: None,
             floor: 1,
             snapshot_rev: 0,
             snapshot_log_bytes: 0,

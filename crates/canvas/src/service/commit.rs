@@ -78,17 +78,17 @@ impl CanvasService {
         found.map(|document| read(&document)).transpose()
     }
 
-    /// Commits a draft that was made for `current`, and tells of it. `None` when another node was
+    /// Commits a draft that was made for `current`, and has it told. `None` when another node was
     /// faster.
     pub(super) async fn commit(
         &self,
         scope: &Scope,
         key: &CanvasKey,
-        hot: &Hot,
+        hot: &Arc<Hot>,
         current: &Current,
         draft: Draft<'_>,
     ) -> Result<Option<Applied>, CanvasError> {
-        let (batch, mut next, applied) = self.prepare(scope, key, current, draft)?;
+        let (batch, mut next, applied) = self.prepare(scope, key, hot, current, draft)?;
         let version = match self.documents.commit(batch).await {
             Ok(version) => version,
             Err(CommitError::Conflict(_)) => return Ok(None),
@@ -100,9 +100,9 @@ impl CanvasService {
         };
         next.version = Some(version);
         next.stored_floor = next.head.floor;
-        // Known before it is told: who is cut off between the two finds it here.
+        // Known before it is told: who tells finds it here.
         hot.set(&Arc::new(next.clone()));
-        self.tell_pending(key, &mut next).await;
+        self.teller.wake(key, hot);
         if self.snapshot_if_due(key, &mut next).await {
             self.compact(key, &mut next).await;
         }
@@ -114,6 +114,7 @@ impl CanvasService {
         &self,
         scope: &Scope,
         key: &CanvasKey,
+        hot: &Hot,
         current: &Current,
         draft: Draft<'_>,
     ) -> Result<(Batch, Current, Applied), CanvasError> {
@@ -127,7 +128,8 @@ impl CanvasService {
             let why = format!("what a batch does has at most {COMMIT_BYTES_MAX} bytes");
             return Err(CanvasError::invalid(None, why));
         }
-        let head = next_head(&current.head, &commit, text.len() as u64, restores);
+        let mut head = next_head(&current.head, &commit, text.len() as u64, restores);
+        hot.telling.mark(&mut head);
         let stored = StoredCommit {
             log_bytes: head.log_bytes,
             commit,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use realtime::CanvasKey;
-use store::{LIST_LIMIT_MAX, Listing};
+use store::{Documents, LIST_LIMIT_MAX, Listing};
 
 use super::CanvasService;
 use crate::{
@@ -21,27 +21,7 @@ impl CanvasService {
         to: u64,
         limit: usize,
     ) -> Result<Vec<Arc<StoredCommit>>, CanvasError> {
-        let prefix = commits(key);
-        let mut found: Vec<Arc<StoredCommit>> = Vec::new();
-        let mut last = after;
-        while last < to && found.len() < limit {
-            let listing = Listing {
-                prefix: prefix.id.clone(),
-                after: Some(commit_key(key, last).id),
-                limit: (limit - found.len()).min(LIST_LIMIT_MAX),
-            };
-            let page = self.documents.list(&prefix.partition, &listing).await?;
-            let Some(end) = page.last() else { break };
-            let end: StoredCommit = read(end)?;
-            for document in &page {
-                let stored: StoredCommit = read(document)?;
-                if stored.commit.rev <= to {
-                    found.push(Arc::new(stored));
-                }
-            }
-            last = end.commit.rev;
-        }
-        Ok(found)
+        read_commits(&*self.documents, key, after, to, limit).await
     }
 
     /// One commit, if it is kept.
@@ -74,6 +54,37 @@ impl CanvasService {
         }
         Ok(state)
     }
+}
+
+/// See [`CanvasService::commits_between`].
+pub(super) async fn read_commits(
+    documents: &dyn Documents,
+    key: &CanvasKey,
+    after: u64,
+    to: u64,
+    limit: usize,
+) -> Result<Vec<Arc<StoredCommit>>, CanvasError> {
+    let prefix = commits(key);
+    let mut found: Vec<Arc<StoredCommit>> = Vec::new();
+    let mut last = after;
+    while last < to && found.len() < limit {
+        let listing = Listing {
+            prefix: prefix.id.clone(),
+            after: Some(commit_key(key, last).id),
+            limit: (limit - found.len()).min(LIST_LIMIT_MAX),
+        };
+        let page = documents.list(&prefix.partition, &listing).await?;
+        let Some(end) = page.last() else { break };
+        let end: StoredCommit = read(end)?;
+        for document in &page {
+            let stored: StoredCommit = read(document)?;
+            if stored.commit.rev <= to {
+                found.push(Arc::new(stored));
+            }
+        }
+        last = end.commit.rev;
+    }
+    Ok(found)
 }
 
 /// Does on `state` what a commit did.

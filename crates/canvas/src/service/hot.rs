@@ -1,13 +1,13 @@
 //! Canvases in memory: where each is, and whose turn it is to change it.
 //!
 //! **Invariant:** in a process one task at a time changes a canvas; others read what it has last set.
-//! The store's head decides between processes.
+//! The store's head decides between processes. Another task tells of its commits, one at a time too.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -43,10 +43,6 @@ pub(super) struct Current {
     pub(super) state: State,
     /// The last commits, up to the head.
     pub(super) recent: VecDeque<Arc<StoredCommit>>,
-    /// The last revision that was told on the rail.
-    pub(super) published: u64,
-    /// Where that is; `None` before the first.
-    pub(super) cursor: Option<Cursor>,
     /// The floor that the store knows; below it things may go.
     pub(super) stored_floor: u64,
 }
@@ -55,13 +51,11 @@ impl Current {
     /// A canvas at `head`, whose document has this version.
     pub(super) fn new(head: Head, version: Option<Version>, state: State) -> Self {
         Self {
-            published: head.published,
             stored_floor: head.floor,
             head,
             version,
             state,
             recent: VecDeque::new(),
-            cursor: None,
         }
     }
 
@@ -90,10 +84,51 @@ impl Current {
             floor => floor,
         }
     }
+}
 
-    /// Commits that were not told yet.
-    pub(super) fn untold(&self) -> u64 {
-        self.head.rev.saturating_sub(self.published)
+/// Up to where commits were told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct ToldTo {
+    /// The last revision.
+    pub(super) rev: u64,
+    /// Where on the rail that is, if it is known.
+    pub(super) cursor: Option<Cursor>,
+}
+
+/// What was told of a canvas, and who tells.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    /// Held by who tells, so that commits are told in order.
+    pub(super) turn: Turns<()>,
+    /// Whether a task is about to tell.
+    pub(super) scheduled: AtomicBool,
+    told: Mutex<ToldTo>,
+}
+
+impl Telling {
+    pub(super) fn told(&self) -> ToldTo {
+        *self.told.lock()
+    }
+
+    /// Takes note of a commit that was told.
+    pub(super) fn note(&self, rev: u64, cursor: Option<Cursor>) {
+        let mut told = self.told.lock();
+        if rev > told.rev {
+            *told = ToldTo { rev, cursor };
+        }
+    }
+
+    /// Takes note of what a head says was told.
+    pub(super) fn learn(&self, head: &Head) {
+        let cursor = head.published_at.as_deref();
+        self.note(head.published, cursor.and_then(|text| text.parse().ok()));
+    }
+
+    /// Writes down in a head what was told.
+    pub(super) fn mark(&self, head: &mut Head) {
+        let ToldTo { rev, cursor } = self.told();
+        head.published = rev;
+        head.published_at = cursor.map(|cursor| cursor.to_string());
     }
 }
 
@@ -102,6 +137,7 @@ impl Current {
 pub(super) struct Hot {
     /// Held by who changes the canvas.
     pub(super) turn: Turns<()>,
+    pub(super) telling: Telling,
     current: Mutex<Option<Arc<Current>>>,
     used: AtomicU64,
 }
@@ -118,6 +154,11 @@ impl Hot {
     /// What is in memory may not be what is stored.
     pub(super) fn forget(&self) {
         *self.current.lock() = None;
+    }
+
+    /// Commits up to this head that were not told yet.
+    pub(super) fn untold(&self, head: &Head) -> u64 {
+        head.rev.saturating_sub(self.telling.told().rev)
     }
 
     fn bytes(&self) -> usize {

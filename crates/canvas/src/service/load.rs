@@ -15,6 +15,9 @@ use crate::{
     stored::{Head, head_key, read},
 };
 
+/// Commits that may be on their way to the rail; further changes wait for them.
+const BEHIND_MAX: u64 = 64;
+
 impl CanvasService {
     /// Where the canvas is, for who only reads.
     pub(super) async fn look(&self, key: &CanvasKey) -> Result<Arc<Current>, CanvasError> {
@@ -22,19 +25,20 @@ impl CanvasService {
         let found = self.documents.get(&head_key(key)).await?;
         if let Some(current) = hot.current()
             && current.version == found.as_ref().map(|found| found.version)
-            && current.untold() == 0
         {
+            self.have_told(key, &hot, &current);
             return Ok(current);
         }
         let _turn = hot.turn.lock().await;
         self.fresh(key, &hot).await
     }
 
-    /// Where the canvas is, for who has the turn. What was durable and not told is told.
+    /// Where the canvas is, for who has the turn. What was durable and not told is told soon; first, if
+    /// it is much.
     pub(super) async fn fresh(
         &self,
         key: &CanvasKey,
-        hot: &Hot,
+        hot: &Arc<Hot>,
     ) -> Result<Arc<Current>, CanvasError> {
         let found = self.documents.get(&head_key(key)).await?;
         let known = hot.current();
@@ -47,14 +51,20 @@ impl CanvasService {
             (known, Some(found)) => Arc::new(self.load(key, known.as_deref(), &found).await?),
         };
         hot.set(&current);
-        if current.untold() == 0 {
-            return Ok(current);
+        hot.telling.learn(&current.head);
+        if hot.untold(&current.head) >= BEHIND_MAX {
+            self.teller.told(key, hot).await;
+        } else {
+            self.have_told(key, hot, &current);
         }
-        let mut told = (*current).clone();
-        self.tell_pending(key, &mut told).await;
-        let told = Arc::new(told);
-        hot.set(&told);
-        Ok(told)
+        Ok(current)
+    }
+
+    /// Has told what was not told yet, in a task of its own.
+    fn have_told(&self, key: &CanvasKey, hot: &Arc<Hot>, current: &Current) {
+        if hot.untold(&current.head) > 0 {
+            self.teller.wake(key, hot);
+        }
     }
 
     /// Reads what the head says: from what is known on, or from a snapshot.
@@ -95,7 +105,6 @@ impl CanvasService {
         }
         current.version = Some(found.version);
         current.stored_floor = head.floor;
-        current.published = current.published.max(head.published);
         current.head = head;
         Ok(current)
     }

@@ -18,7 +18,7 @@ mod submit;
 use std::sync::Arc;
 
 use identity::Clock;
-use realtime::{CanvasKey, Realtime, RealtimeError, Told};
+use realtime::{Backlog, CanvasKey, Realtime, RealtimeError, Told};
 use store::{Appended, Documents, EventLog};
 
 pub use play::{Played, Seek};
@@ -27,8 +27,12 @@ pub use recover::{Recovery, Snapshot, Way};
 pub use replay::{MadeReplay, ReplayRange};
 pub use revert::{Restore, Undoing};
 
-use crate::model::{Digest, Effective, Skipped};
+use crate::{
+    CanvasError,
+    model::{Digest, Effective, Skipped},
+};
 use hot::Shelf;
+use publish::Teller;
 
 /// How often a change is tried again because another node was faster.
 const TRIES_MAX: usize = 8;
@@ -75,7 +79,8 @@ pub struct CanvasService {
     realtime: Arc<Realtime>,
     clock: Arc<dyn Clock>,
     config: CanvasConfig,
-    shelf: Shelf,
+    shelf: Arc<Shelf>,
+    teller: Arc<Teller>,
 }
 
 /// A change that was made, now or when it was sent before.
@@ -108,14 +113,33 @@ impl CanvasService {
             clock,
             config,
         } = deps;
+        let shelf = Arc::new(Shelf::default());
+        let teller = Arc::new(Teller {
+            documents: Arc::clone(&documents),
+            log: Arc::clone(&log),
+            realtime: Arc::clone(&realtime),
+            clock: Arc::clone(&clock),
+            shelf: Arc::clone(&shelf),
+        });
+        let backlog: Arc<dyn Backlog> = teller.clone();
+        realtime.tell_before_opening(Arc::downgrade(&backlog));
         Self {
             documents,
             log,
             realtime,
             clock,
             config,
-            shelf: Shelf::default(),
+            shelf,
+            teller,
         }
+    }
+
+    /// Waits until every commit of a canvas that is durable was told.
+    ///
+    /// # Errors
+    /// [`CanvasError::Realtime`], [`CanvasError::Store`].
+    pub async fn settle(&self, key: &CanvasKey) -> Result<(), CanvasError> {
+        self.teller.settle(key).await
     }
 
     /// The registry of canvases.
@@ -124,12 +148,13 @@ impl CanvasService {
         self.realtime.canvases()
     }
 
-    /// Tells something beside commits on a canvas's rail.
+    /// Tells something beside commits on a canvas's rail, after those that were made before.
     pub(crate) async fn tell_of(
         &self,
         key: &CanvasKey,
         told: &Told<'_>,
     ) -> Result<Appended, RealtimeError> {
+        self.teller.told(key, &self.hot(key)).await;
         self.realtime.tell(key, told).await
     }
 

@@ -1,19 +1,32 @@
 //! Telling of commits on the canvas's rail, in order, each once.
 //!
-//! A commit is told after it is durable, by whoever made it. When that one stops between the two, the
-//! next access on any node tells it. The log knows a commit by its canvas and revision, so telling
-//! it again does nothing; of one that is older than the log's memory for that, the end of the rail is
-//! looked at first.
+//! A commit is told after it is durable, beside whoever made it, who does not wait for that. When a
+//! server stops between the two, the next access on any node has it told, and so has the opening of
+//! a stream. The log knows a commit by its canvas and revision, so telling it again does nothing; for
+//! one that is older than the log's memory for that, the rail is looked through first.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use realtime::{CanvasKey, RealtimeError, Told};
+use async_trait::async_trait;
+use identity::Clock;
+use realtime::{Backlog, CanvasKey, Realtime, RealtimeError, Told};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{Appended, Cursor, Idempotency, Read, StoredEvent};
+use store::{Appended, Cursor, Documents, EventLog, Idempotency, Read, StoredEvent};
+use tokio::time::sleep;
 
-use super::{CanvasService, hot::Current};
-use crate::{CanvasError, Commit, model::Digest, stored::StoredCommit};
+use super::{
+    history::read_commits,
+    hot::{Current, Hot, Shelf},
+};
+use crate::{
+    CanvasError, Commit,
+    model::Digest,
+    stored::{Head, StoredCommit, head_key, read},
+};
 
 const COMMIT: &str = "canvas.commit";
 /// Commits whose text is longer are told without their commands, which are then read from the log
@@ -21,8 +34,9 @@ const COMMIT: &str = "canvas.commit";
 const TOLD_BYTES_MAX: usize = 96 * 1024;
 /// Half of the time for which a log knows what was told.
 const KNOWN_FOR: Duration = Duration::from_secs(12 * 3600);
-/// Events that are looked at for a commit that may have been told.
-const LOOKED_AT: u64 = 200;
+/// When telling is tried again after it failed: later each time.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// A commit that is too large for an event.
 #[derive(Serialize)]
@@ -46,41 +60,108 @@ struct SeenCommit {
     rev: u64,
 }
 
-impl CanvasService {
-    /// Tells of the commits that were not told yet, as far as that is possible now.
-    pub(super) async fn tell_pending(&self, key: &CanvasKey, current: &mut Current) {
-        if let Err(error) = self.try_tell(key, current).await {
-            tracing::warn!(%error, untold = current.untold(), "commits wait to be told");
+/// Tells of commits.
+pub(super) struct Teller {
+    pub(super) documents: Arc<dyn Documents>,
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) realtime: Arc<Realtime>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) shelf: Arc<Shelf>,
+}
+
+impl Teller {
+    /// Has told what this process knows and was not told yet, in a task of its own; again and again,
+    /// until it is told or the service is gone.
+    pub(super) fn wake(self: &Arc<Self>, key: &CanvasKey, hot: &Arc<Hot>) {
+        if hot.telling.scheduled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (teller, key, hot) = (Arc::downgrade(self), key.clone(), Arc::clone(hot));
+        tokio::spawn(async move {
+            let mut retry = RETRY_FIRST;
+            while let Some(teller) = teller.upgrade() {
+                if teller.told(&key, &hot).await {
+                    return;
+                }
+                drop(teller);
+                if hot.telling.scheduled.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+                sleep(retry).await;
+                retry = (retry * 2).min(RETRY_MAX);
+            }
+        });
+    }
+
+    /// Tells what this process knows; says whether all of it was told.
+    pub(super) async fn told(&self, key: &CanvasKey, hot: &Hot) -> bool {
+        let _turn = hot.telling.turn.lock().await;
+        // Who commits from now on has it told anew.
+        hot.telling.scheduled.swap(false, Ordering::AcqRel);
+        let Some(current) = hot.current() else {
+            return true;
+        };
+        let told = self.tell_up_to(key, hot, &current.head, Some(&current));
+        match told.await {
+            Ok(()) => true,
+            Err(error) => {
+                let untold = hot.untold(&current.head);
+                tracing::warn!(%error, untold, "commits wait to be told");
+                false
+            }
         }
     }
 
-    async fn try_tell(&self, key: &CanvasKey, current: &mut Current) -> Result<(), CanvasError> {
-        let pending = match current.recent_after(current.published) {
+    /// Tells what the store knows.
+    pub(super) async fn settle(&self, key: &CanvasKey) -> Result<(), CanvasError> {
+        let Some(found) = self.documents.get(&head_key(key)).await? else {
+            return Ok(());
+        };
+        let head: Head = read(&found)?;
+        let hot = self.shelf.get(key.stream());
+        let _turn = hot.telling.turn.lock().await;
+        let known = hot.current();
+        let known = known.filter(|known| known.version == Some(found.version));
+        self.tell_up_to(key, &hot, &head, known.as_deref()).await
+    }
+
+    /// Tells up to `head`, for who has the turn. `known` is the canvas there, if it is in memory.
+    async fn tell_up_to(
+        &self,
+        key: &CanvasKey,
+        hot: &Hot,
+        head: &Head,
+        known: Option<&Current>,
+    ) -> Result<(), CanvasError> {
+        hot.telling.learn(head);
+        let after = hot.telling.told().rev;
+        if after >= head.rev {
+            return Ok(());
+        }
+        let pending = match known.and_then(|known| known.recent_after(after)) {
             Some(recent) => recent,
-            None => {
-                let (after, to) = (current.published, current.head.rev);
-                self.commits_between(key, after, to, usize::MAX).await?
-            }
+            None => read_commits(&*self.documents, key, after, head.rev, usize::MAX).await?,
         };
         let now = self.clock.now();
         let old = |stored: &StoredCommit| now.since(stored.commit.at) > KNOWN_FOR;
         if pending.first().is_some_and(|stored| old(stored)) {
-            self.find_told(key, current).await?;
+            self.find_told(key, hot, head.rev).await?;
         }
         for stored in pending {
-            if stored.commit.rev <= current.published {
+            let rev = stored.commit.rev;
+            if rev <= hot.telling.told().rev {
                 continue;
             }
-            match self.tell(key, &stored.commit).await {
-                Ok(appended) => current.cursor = Some(appended.cursor),
+            let cursor = match self.tell(key, &stored.commit).await {
+                Ok(appended) => Some(appended.cursor),
                 Err(RealtimeError::IdempotencyConflict) => {
-                    tracing::error!(rev = stored.commit.rev, "another commit was told before");
+                    tracing::error!(rev, "another commit was told before");
+                    None
                 }
                 Err(error) => return Err(error.into()),
-            }
-            current.published = stored.commit.rev;
+            };
+            hot.telling.note(rev, cursor);
         }
-        current.head.published = current.published;
         Ok(())
     }
 
@@ -102,24 +183,34 @@ impl CanvasService {
         self.realtime.tell(key, &told).await
     }
 
-    /// Looks at the end of the rail for the last commit that was told.
-    async fn find_told(&self, key: &CanvasKey, current: &mut Current) -> Result<(), CanvasError> {
-        let stream = key.stream();
-        let bounds = self.log.bounds(stream).await?;
-        let after = Cursor {
-            epoch: bounds.epoch,
-            seq: bounds.head.saturating_sub(LOOKED_AT),
-        };
-        let after = (after.seq + 1 >= bounds.oldest).then_some(after);
-        let read = self.log.read(stream, after, store::READ_EVENTS_MAX).await?;
-        let Read::Page { events, .. } = read else {
-            return Ok(());
-        };
-        if let Some((rev, cursor)) = events.iter().rev().find_map(seen) {
-            current.published = current.published.max(rev.min(current.head.rev));
-            current.cursor = Some(cursor);
+    /// Looks through the rail for commits up to `head` that were told, from the last one on of which
+    /// that is known: others may have said much since.
+    async fn find_told(&self, key: &CanvasKey, hot: &Hot, head: u64) -> Result<(), CanvasError> {
+        let mut after = hot.telling.told().cursor;
+        while hot.telling.told().rev < head {
+            let page = store::READ_EVENTS_MAX;
+            let events = match self.log.read(key.stream(), after, page).await? {
+                Read::Page { events, .. } => events,
+                // What was there is not kept any more, or that log is gone.
+                Read::Gap { .. } if after.take().is_some() => continue,
+                Read::Gap { .. } => break,
+            };
+            let Some(last) = events.last() else { break };
+            after = Some(last.cursor);
+            for (rev, cursor) in events.iter().filter_map(seen) {
+                hot.telling.note(rev.min(head), Some(cursor));
+            }
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Backlog for Teller {
+    async fn tell(&self, key: &CanvasKey) {
+        if let Err(error) = self.settle(key).await {
+            tracing::warn!(%error, "a stream opens while commits wait to be told");
+        }
     }
 }
 

@@ -58,13 +58,14 @@ impl CanvasService {
     /// # Errors
     /// [`CanvasError::Store`].
     pub async fn view(&self, key: &CanvasKey) -> Result<View, CanvasError> {
+        let resume_id = self.resume_id(key).await;
         let current = self.look(key).await?;
         Ok(View {
             rev: current.head.rev,
             epoch: current.head.epoch,
             state: current.state.clone(),
             state_hash: current.head.state_hash,
-            resume_id: self.resume_id(key, &current).await,
+            resume_id,
         })
     }
 

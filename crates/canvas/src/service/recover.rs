@@ -88,6 +88,7 @@ impl CanvasService {
         key: &CanvasKey,
         current: &Current,
         base: Option<u64>,
+        resume_id: Option<String>,
     ) -> Result<Recovery, CanvasError> {
         let head = &current.head;
         let commits = match base {
@@ -110,7 +111,7 @@ impl CanvasService {
             head_rev: head.rev,
             epoch: head.epoch,
             head_hash: head.state_hash,
-            resume_id: self.resume_id(key, current).await,
+            resume_id,
             way,
         })
     }
@@ -158,11 +159,9 @@ impl CanvasService {
         Ok(whole.then_some(found))
     }
 
-    /// Where on the rail the head was told.
-    pub(super) async fn resume_id(&self, key: &CanvasKey, current: &Current) -> Option<String> {
-        if let Some(cursor) = current.cursor {
-            return Some(cursor.to_string());
-        }
+    /// The end of the rail. To a client that gets the canvas as it is found after this was read, all
+    /// that it does not get is told later.
+    pub(super) async fn resume_id(&self, key: &CanvasKey) -> Option<String> {
         match self.log.bounds(key.stream()).await {
             Ok(bounds) => Some(bounds.at_head().to_string()),
             Err(error) => {

@@ -64,7 +64,7 @@ impl CanvasService {
             if let Some(done) = before {
                 return Ok(done);
             }
-            heard(&current)?;
+            heard(&hot, &current)?;
             let target = Identity {
                 client_id: undoing.identity.client_id.clone(),
                 batch_id: undoing.batch_id.clone(),
@@ -122,7 +122,7 @@ impl CanvasService {
             if let Some(done) = before {
                 return Ok(done);
             }
-            heard(&current)?;
+            heard(&hot, &current)?;
             if restore.rev > current.head.rev {
                 return Err(CanvasError::NotFound);
             }

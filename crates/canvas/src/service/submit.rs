@@ -8,7 +8,7 @@ use super::{
     Applied, CanvasService, TRIES_MAX,
     commit::Draft,
     decide::{Away, Next},
-    hot::Current,
+    hot::{Current, Hot},
 };
 use crate::{CanvasError, CommandBatch, Elsewhere, Elsewise};
 
@@ -16,7 +16,7 @@ use crate::{CanvasError, CommandBatch, Elsewhere, Elsewise};
 const UNTOLD_MAX: u64 = 200;
 
 impl CanvasService {
-    /// Carries a batch out, once; durable and, if the rail can be reached, told when this returns.
+    /// Carries a batch out, once; durable when this returns, and told soon.
     ///
     /// A batch that was sent before has the answer of then, wherever the canvas is now.
     ///
@@ -41,7 +41,7 @@ impl CanvasService {
             if let Some(done) = before {
                 return Ok(done);
             }
-            heard(&current)?;
+            heard(&hot, &current)?;
             let Next {
                 state,
                 effective,
@@ -51,7 +51,7 @@ impl CanvasService {
                 Err(away) => {
                     // The way to the head is looked up while others go on.
                     drop(turn);
-                    return Err(self.elsewhere(key, &current, batch.base_rev, away).await?);
+                    return Err(self.elsewhere(key, batch.base_rev, away).await?);
                 }
             };
             let draft = Draft {
@@ -86,20 +86,22 @@ impl CanvasService {
         let current = self.look(key).await?;
         match self.decide(key, &current, batch).await? {
             Ok(_) => Ok(()),
-            Err(away) => Err(self.elsewhere(key, &current, batch.base_rev, away).await?),
+            Err(away) => Err(self.elsewhere(key, batch.base_rev, away).await?),
         }
     }
 
     async fn elsewhere(
         &self,
         key: &CanvasKey,
-        current: &Current,
         base: u64,
         away: Away,
     ) -> Result<CanvasError, CanvasError> {
+        // Read first: what is told after it is what the client does not get here.
+        let resume_id = self.resume_id(key).await;
+        let current = self.look(key).await?;
         // Whoever is in another epoch may mean anything by a revision.
         let base = (away.kind != Elsewise::OtherEpoch).then_some(base);
-        let recovery = self.recover(key, current, base).await?;
+        let recovery = self.recover(key, &current, base, resume_id).await?;
         Ok(CanvasError::Elsewhere(Box::new(Elsewhere {
             kind: away.kind,
             conflicts: away.conflicts,
@@ -109,10 +111,11 @@ impl CanvasService {
 }
 
 /// Refuses changes while too many commits wait to be told.
-pub(super) fn heard(current: &Current) -> Result<(), CanvasError> {
-    if current.untold() <= UNTOLD_MAX {
+pub(super) fn heard(hot: &Hot, current: &Current) -> Result<(), CanvasError> {
+    let untold = hot.untold(&current.head);
+    if untold <= UNTOLD_MAX {
         return Ok(());
     }
-    let why = format!("{} commits wait to be told", current.untold());
+    let why = format!("{untold} commits wait to be told");
     Err(StoreError::Unavailable(why).into())
 }

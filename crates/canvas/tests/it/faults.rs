@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use identity::Clock;
 use serde_json::{Value, json};
 use store::{
     AppendError, Appended, Bounds, Cursor, EventLog, NewEvent, Read, StoreError, StreamKey, Tail,
@@ -42,7 +43,14 @@ impl EventLog for Forgetful {
     }
 }
 
+/// What was told, once all is told that can be.
 async fn told(house: &House) -> Vec<Value> {
+    // The log may be down.
+    let _ = house.service.settle(&house.key).await;
+    on_the_rail(house).await
+}
+
+async fn on_the_rail(house: &House) -> Vec<Value> {
     let read = house
         .ground
         .log
@@ -58,12 +66,13 @@ async fn told(house: &House) -> Vec<Value> {
         .collect()
 }
 
+fn revs(events: &[Value]) -> Vec<u64> {
+    let revs = events.iter().map(|event| event["data"]["rev"].as_u64());
+    revs.flatten().collect()
+}
+
 async fn told_revs(house: &House) -> Vec<u64> {
-    told(house)
-        .await
-        .iter()
-        .map(|event| event["data"]["rev"].as_u64().unwrap())
-        .collect()
+    revs(&told(house).await)
 }
 
 fn make(node: &str) -> (&'static str, Value) {
@@ -116,11 +125,12 @@ async fn a_commit_too_large_for_an_event_is_announced() {
 
 #[tokio::test]
 async fn what_was_durable_and_not_told_is_told_at_the_next_access() {
-    let house = House::new().await;
+    let mut house = House::new().await;
     house
         .send(&batch("b1", 0, Mode::Strict, &[make("a")]))
         .await
         .unwrap();
+    assert_eq!(told_revs(&house).await, [1]);
     house.log.set_down(true);
     house
         .send(&batch("b2", 1, Mode::Strict, &[make("b")]))
@@ -130,17 +140,71 @@ async fn what_was_durable_and_not_told_is_told_at_the_next_access() {
         .send(&batch("b3", 2, Mode::Strict, &[make("c")]))
         .await
         .unwrap();
+    // The node is gone, and with it the task that would have told; another reads the canvas.
+    let gone = std::mem::replace(&mut house.service, house.ground.start());
+    drop(gone);
     house.log.set_down(false);
-    assert_eq!(told_revs(&house).await, [1]);
-    // The node is gone; another reads the canvas.
-    let other = house.ground.start();
-    let view = other.view(&house.key).await.unwrap();
+    assert_eq!(revs(&on_the_rail(&house).await), [1]);
+    let view = house.service.view(&house.key).await.unwrap();
+    assert!(
+        view.resume_id.unwrap().ends_with("-1"),
+        "the rest is still to come"
+    );
+    eventually(&house, &[1, 2, 3]).await;
+    // Nobody tells it again.
+    let third = house.ground.start();
+    third.view(&house.key).await.unwrap();
+    third.settle(&house.key).await.unwrap();
     assert_eq!(told_revs(&house).await, [1, 2, 3]);
-    assert!(view.resume_id.unwrap().ends_with("-3"));
-    // The first knows it too, and neither tells it again.
-    house.service.view(&house.key).await.unwrap();
-    house.ground.start().view(&house.key).await.unwrap();
-    assert_eq!(told_revs(&house).await, [1, 2, 3]);
+}
+
+/// Waits until just these commits are on the rail, without having them told.
+async fn eventually(house: &House, wanted: &[u64]) {
+    for _ in 0..2000 {
+        if revs(&on_the_rail(house).await) == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never told: {wanted:?}");
+}
+
+#[tokio::test]
+async fn a_commit_is_told_by_itself_also_when_the_log_was_away_for_a_while() {
+    let house = House::new().await;
+    house
+        .send(&batch("b1", 0, Mode::Strict, &[make("a")]))
+        .await
+        .unwrap();
+    eventually(&house, &[1]).await;
+    house.log.set_down(true);
+    for rev in 1..4 {
+        let next = [make(&format!("n{rev}"))];
+        let next = batch(&format!("c{rev}"), rev, Mode::Strict, &next);
+        house.send(&next).await.unwrap();
+    }
+    // Its telling has failed by now.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    house.log.set_down(false);
+    eventually(&house, &[1, 2, 3, 4]).await;
+}
+
+#[tokio::test]
+async fn what_a_node_left_untold_is_told_before_a_stream_opens() {
+    let mut house = House::new().await;
+    house.log.set_down(true);
+    house
+        .send(&batch("b1", 0, Mode::Strict, &[make("a")]))
+        .await
+        .unwrap();
+    drop(std::mem::replace(&mut house.service, house.ground.start()));
+    house.log.set_down(false);
+    assert_eq!(revs(&on_the_rail(&house).await), [0; 0]);
+    // What opening one asks for, on a node where the canvas is not in memory.
+    house.service.settle(&house.key).await.unwrap();
+    assert_eq!(revs(&on_the_rail(&house).await), [1]);
 }
 
 #[tokio::test]
@@ -154,6 +218,17 @@ async fn a_commit_is_not_told_again_when_the_log_has_forgotten_its_key() {
         .send(&batch("b2", 1, Mode::Strict, &[make("b")]))
         .await
         .unwrap();
+    assert_eq!(told_revs(&house).await, [1, 2]);
+    // Since then tools have said much.
+    let read = house.log.bounds(house.key.stream()).await.unwrap();
+    for _ in 0..2500 {
+        let event = NewEvent {
+            body: r#"{"type":"tool.event","data":{"rev":7}}"#.into(),
+            at: house.ground.world.clock.now(),
+            idempotency: None,
+        };
+        house.log.append(house.key.stream(), event).await.unwrap();
+    }
     house.ground.log = Arc::new(Forgetful(house.log.clone()));
     house
         .ground
@@ -161,9 +236,10 @@ async fn a_commit_is_not_told_again_when_the_log_has_forgotten_its_key() {
         .clock
         .advance(Duration::from_secs(30 * 24 * 3600));
     let other = house.ground.start();
-    let view = other.view(&house.key).await.unwrap();
-    assert_eq!(told_revs(&house).await, [1, 2]);
-    assert!(view.resume_id.unwrap().ends_with("-2"));
+    other.view(&house.key).await.unwrap();
+    other.settle(&house.key).await.unwrap();
+    let after = house.log.bounds(house.key.stream()).await.unwrap();
+    assert_eq!(after.head, read.head + 2500, "something was told again");
 }
 
 #[tokio::test]

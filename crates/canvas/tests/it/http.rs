@@ -251,6 +251,10 @@ async fn refusals_lead_to_the_head_in_one_of_two_ways() {
             200
         );
     }
+    let scope = server.ground.scope("u_alice").await;
+    let registry = server.service.registry();
+    let (key, _) = registry.verify_canvas_access(&scope, "cv_1").await.unwrap();
+    server.service.settle(&key).await.unwrap();
     let head = server.get(alice, "/canvas/cv_1").await.body;
     let behind = server
         .post(alice, "/canvas/cv_1/commands", make("late", 2, "z"))

@@ -250,6 +250,7 @@ impl Run<'_> {
                 self.heed(who, name, answer).await;
             }
         }
+        self.node().settle(&self.key).await.unwrap();
         self.follow_rail().await;
         let truth = self.known(self.head()).state.clone();
         truth.check();
