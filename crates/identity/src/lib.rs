@@ -28,6 +28,7 @@ mod record;
 mod refusal;
 mod role;
 mod scope;
+mod strict;
 mod token;
 mod trace;
 
@@ -54,6 +55,7 @@ pub use record::{
 pub use refusal::{ContextName, Refusal};
 pub use role::{AccountAction, Action, InvalidRole, Realm, Role};
 pub use scope::{AuthContext, RequestContext, Scope, SystemAuthority};
+pub use strict::{Misread, read_strictly};
 pub use token::{
     AudienceRule, DuplicateIssuer, Grant, JWKS_BYTES_MAX, JwksCache, JwksSource, KEY_BYTES_MIN,
     KeyRing, KeyRingError, KeyState, OidcIssuer, OwnIssuer, RingKey, Tokens, VerifiedToken,

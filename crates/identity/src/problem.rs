@@ -211,6 +211,14 @@ impl Problem {
             .with("errors", json!([{"pointer": pointer, "detail": why}]))
     }
 
+    /// 400, naming the parameter of the query that is wrong.
+    #[must_use]
+    pub fn query(parameter: &str, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self::new(Code::QueryInvalid, format!("{parameter}: {why}"))
+            .with("errors", json!([{"parameter": parameter, "detail": why}]))
+    }
+
     /// Why it was refused.
     #[must_use]
     pub fn code(&self) -> Code {

@@ -1,6 +1,6 @@
 //! Changing a part of a record: JSON Merge Patch (RFC 7396).
 
-use identity::{ContextName, misfit};
+use identity::{Misread, misfit, read_strictly};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -50,31 +50,13 @@ fn merged(target: Value, patch: Value) -> Value {
 /// Reads a value without members that are unknown. The names of a context may be there: whoever
 /// read the request found them to agree with it, and what they say is no part of a record.
 fn strictly<T: DeserializeOwned>(value: Value) -> Result<T, Invalid> {
-    let (mut unknown, mut track) = (None, serde_path_to_error::Track::new());
-    let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
-    let read = serde_ignored::deserialize(tracked, |path| {
-        let path = path.to_string();
-        if ContextName::from_field(&path).is_none() {
-            unknown.get_or_insert(path);
+    read_strictly(value, true).map_err(|error| match error {
+        Misread::Unknown(pointer) => Invalid::new(pointer, "unknown member"),
+        Misread::Unfit(pointer, error) => {
+            let (pointer, why) = misfit(&pointer, &error.to_string());
+            Invalid::new(pointer, why)
         }
-    });
-    let value = read.map_err(|error| {
-        let place = pointer(&track.path().to_string());
-        let (place, why) = misfit(&place, &error.to_string());
-        Invalid::new(place, why)
-    })?;
-    match unknown {
-        Some(path) => Err(Invalid::new(pointer(&path), "unknown member")),
-        None => Ok(value),
-    }
-}
-
-/// `a.b[2].c` as an RFC 6901 pointer.
-fn pointer(path: &str) -> String {
-    match path {
-        "" | "." => String::new(),
-        path => format!("/{}", path.replace(['.', '['], "/").replace(']', "")),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use identity::{Code, Problem};
+use identity::Problem;
 
 use crate::{
     DOCUMENT_ID_BYTES_MAX, Document, Documents, LIST_LIMIT_MAX, Listing, Partition, StoreError,
@@ -33,7 +33,10 @@ pub enum InvalidPage {
 
 impl From<InvalidPage> for Problem {
     fn from(error: InvalidPage) -> Self {
-        Self::new(Code::QueryInvalid, error.to_string())
+        match error {
+            InvalidPage::Limit => Self::query("limit", "must be 1 at least"),
+            InvalidPage::Cursor => Self::query("after", "is no cursor of this list"),
+        }
     }
 }
 

@@ -44,14 +44,14 @@ impl EventsQuery {
             target: self.target.clone(),
             trace_id: self.trace_id.clone(),
             idempotency: None,
-            from: moment(self.from.as_deref())?,
-            to: moment(self.to.as_deref())?,
+            from: moment("from", self.from.as_deref())?,
+            to: moment("to", self.to.as_deref())?,
         })
     }
 
     fn limit(&self) -> Result<usize, Problem> {
         match self.limit {
-            Some(0) => Err(bad_query("limit is 1 at least")),
+            Some(0) => Err(Problem::query("limit", "must be 1 at least")),
             limit => Ok(limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX)),
         }
     }
@@ -59,18 +59,14 @@ impl EventsQuery {
     fn after(&self) -> Result<u64, Problem> {
         let text = self.after.as_deref().unwrap_or("0");
         text.parse()
-            .map_err(|_| bad_query("after is a seq, or what next said"))
+            .map_err(|_| Problem::query("after", "is a seq, or what next said"))
     }
 }
 
-fn moment(text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+fn moment(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     text.map(str::parse)
         .transpose()
-        .map_err(|_| bad_query("from and to are RFC 3339 times"))
-}
-
-pub(super) fn bad_query(why: &str) -> Problem {
-    Problem::new(Code::QueryInvalid, why)
+        .map_err(|_| Problem::query(name, "must be an RFC 3339 time"))
 }
 
 /// A page of records.

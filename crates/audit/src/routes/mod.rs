@@ -90,10 +90,9 @@ impl From<ProofError> for Problem {
                 "No checkpoint covers the record yet; try again.",
             )
             .retry_after(Duration::from_secs(1)),
-            ProofError::UnknownCheckpoint => Self::new(
-                Code::QueryInvalid,
-                "since is the size of a checkpoint that was given out.",
-            ),
+            ProofError::UnknownCheckpoint => {
+                Self::query("since", "is the size of no checkpoint that was given out")
+            }
         }
     }
 }

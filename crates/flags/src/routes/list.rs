@@ -3,12 +3,12 @@
 use actix_web::{HttpResponse, web::Data};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use identity::{
-    Code, Problem,
+    Problem,
     http::{Admitted, Query},
 };
 use serde::Serialize;
 use serde_json::Value;
-use store::{LIST_LIMIT_MAX, PAGE_LIMIT_DEFAULT};
+use store::{InvalidPage, LIST_LIMIT_MAX, PAGE_LIMIT_DEFAULT};
 use utoipa::ToSchema;
 
 use super::{ListFlags, ReadFlag, history::PageQuery};
@@ -74,13 +74,12 @@ pub(crate) async fn list(
 
 /// The text after which a page begins, and how long it is.
 fn place(query: &PageQuery) -> Result<(Option<String>, usize), Problem> {
-    let invalid = |why: &str| Problem::new(Code::QueryInvalid, why);
     let limit = query
         .limit
         .unwrap_or(PAGE_LIMIT_DEFAULT)
         .min(LIST_LIMIT_MAX);
     if limit == 0 {
-        return Err(invalid("limit: must be 1 at least"));
+        return Err(InvalidPage::Limit.into());
     }
     let read = |text: &String| {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -90,7 +89,7 @@ fn place(query: &PageQuery) -> Result<(Option<String>, usize), Problem> {
     let after = query
         .after
         .as_ref()
-        .map(|text| read(text).ok_or_else(|| invalid("after: is no cursor of this list")));
+        .map(|text| read(text).ok_or(InvalidPage::Cursor));
     Ok((after.transpose()?, limit))
 }
 

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     Approve, ReadApprovals, Reject, RequestApproval,
-    wire::{Asked, Items, PageQuery, bad_query},
+    wire::{Asked, Items, PageQuery},
 };
 use crate::{
     Approval, ApprovalId, ApprovalRequest, ApprovalState, GateChain, PayloadHash, TargetName,
@@ -99,8 +99,7 @@ pub(super) async fn list(
     query: Query<PageQuery>,
     gates: Data<GateChain>,
 ) -> Result<HttpResponse, Problem> {
-    let page = PageRequest::parse(query.0.after.as_deref(), query.0.limit);
-    let page = page.map_err(|error| bad_query(&error.to_string()))?;
+    let page = PageRequest::parse(query.0.after.as_deref(), query.0.limit)?;
     let page = gates.approvals(&admitted.scope, &page).await?;
     let next = page.next();
     let items = page.items.iter().flatten();

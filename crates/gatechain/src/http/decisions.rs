@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::{
     ReadGates,
-    wire::{Items, PageQuery, bad_query},
+    wire::{Items, PageQuery},
 };
 use crate::DECIDE;
 
@@ -61,7 +61,7 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let limit = query.0.limit()?;
     let after = query.0.after.as_deref().unwrap_or("0").parse();
-    let after = after.map_err(|_| bad_query("after: is no cursor of this list"))?;
+    let after = after.map_err(|_| Problem::query("after", "is no cursor of this list"))?;
     let filter = Filter {
         action: Some(DECIDE.to_owned()),
         ..Filter::default()

@@ -1,7 +1,7 @@
 //! What the routes share on the wire.
 
 use actix_web::HttpRequest;
-use identity::{Code, Problem, Scope, http::Object};
+use identity::{Problem, Scope, http::Object};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,7 +24,7 @@ impl PageQuery {
     /// At most so many.
     pub(super) fn limit(&self) -> Result<usize, Problem> {
         match self.limit {
-            Some(0) => Err(bad_query("limit: must be 1 at least")),
+            Some(0) => Err(Problem::query("limit", "must be 1 at least")),
             limit => Ok(limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX)),
         }
     }
@@ -34,12 +34,8 @@ impl PageQuery {
         let after = self.after.as_deref().map(str::parse);
         after
             .transpose()
-            .map_err(|_| bad_query("after: is no cursor of this list"))
+            .map_err(|_| Problem::query("after", "is no cursor of this list"))
     }
-}
-
-pub(super) fn bad_query(why: &str) -> Problem {
-    Problem::new(Code::QueryInvalid, why)
 }
 
 /// One page of a list.

@@ -13,7 +13,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use crate::{Code, ContextName, Problem, RequestContext, misfit, presented::agree};
+use crate::{
+    Code, ContextName, Misread, Problem, RequestContext, misfit, presented::agree, read_strictly,
+};
 
 /// Largest JSON body, in bytes.
 pub const JSON_BYTES_MAX: usize = 256 * 1024;
@@ -183,37 +185,17 @@ pub(crate) fn parse<T: DeserializeOwned>(
             agree(context, &[(name, text)])?;
         }
     }
-    let mut unknown = None;
-    let mut track = serde_path_to_error::Track::new();
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
-    let parsed = serde_ignored::deserialize(tracked, |path| {
-        let path = path.to_string();
-        if context.is_none() || ContextName::from_field(&path).is_none() {
-            unknown.get_or_insert(path);
-        }
-    });
-    let value = parsed.map_err(|error| misread(&error, &pointer(&track.path().to_string())))?;
+    let read = read_strictly(&mut reader, context.is_some());
+    if let Err(Misread::Unfit(pointer, error)) = &read {
+        return Err(misread(error, pointer));
+    }
     reader.end().map_err(|error| misread(&error, ""))?;
     // A list would be taken for the members in their order.
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(Problem::invalid("", "must be an object, not a list"));
     }
-    match unknown {
-        Some(path) => Err(Problem::invalid(&pointer(&path), "unknown member")),
-        None => Ok(value),
-    }
-}
-
-/// `a.b[2].c` as an RFC 6901 pointer.
-fn pointer(path: &str) -> String {
-    match path {
-        "" | "." => String::new(),
-        path => {
-            let path = path.replace(['.', '['], "/").replace(']', "");
-            format!("/{}", path.trim_start_matches('/'))
-        }
-    }
+    read.map_err(|misread| Problem::invalid(misread.pointer(), "unknown member"))
 }
 
 fn misread(error: &serde_json::Error, pointer: &str) -> Problem {

@@ -10,7 +10,7 @@ use gatechain::{
     http::{FromRequest, NoBody, Sent},
 };
 use identity::{
-    AssetId, Code, Problem, Remarks, Scope,
+    AssetId, Problem, Remarks, Scope,
     http::{Object, remarked},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -153,7 +153,7 @@ where
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
     let parsed = text.map(str::parse).transpose();
-    parsed.map_err(|error: T::Err| Problem::new(Code::QueryInvalid, format!("{name}: {error}")))
+    parsed.map_err(|error: T::Err| Problem::query(name, error.to_string()))
 }
 
 impl MediaQuery {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use identity::{AppId, Code, Problem, Scope, SurfaceId};
+use identity::{AppId, Problem, Scope, SurfaceId};
 use serde::Deserialize;
 use store::{InvalidPage, Page, PageRequest};
 use url::form_urlencoded;
@@ -168,8 +168,8 @@ impl PlaceQuery {
     }
 }
 
-fn unreadable(invalid: &Invalid) -> Problem {
-    Problem::new(Code::QueryInvalid, invalid.to_string())
+pub(super) fn unreadable(invalid: &Invalid) -> Problem {
+    Problem::query(&invalid.pointer, &invalid.why)
 }
 
 /// The rest of a query that goes on with the same `limit` and the other pairs that are said.

@@ -3,12 +3,13 @@
 use actix_web::{HttpResponse, http::Method, web::Data};
 use gatechain::http::{FromRequest, Gated, NoBody, Sent};
 use identity::{
-    Code, Problem, Scope,
+    Problem, Scope,
     http::{Admitted, Query, Routes},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
+use super::queries::unreadable;
 use crate::search::{
     Asked, Asking, Found, Hit, IndexState, Lag, ReadIndex, Rebuild, Search, SearchRecords,
 };
@@ -33,7 +34,7 @@ impl SearchQuery {
             after: self.after.as_deref(),
             limit: self.limit,
         });
-        asked.map_err(|invalid| Problem::new(Code::QueryInvalid, invalid.to_string()))
+        asked.map_err(|invalid| unreadable(&invalid))
     }
 }
 
