@@ -9,10 +9,7 @@
 
 use std::{
     hash::BuildHasher,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -43,7 +40,7 @@ pub(crate) enum Place {
 
 #[derive(Clone)]
 struct Seen {
-    layer: Arc<Layer>,
+    layer: Layer,
     at: Timestamp,
     changes: u64,
 }
@@ -88,7 +85,7 @@ impl Default for Fresh {
 impl Fresh {
     /// What is remembered of `place`, if it still counts at `now`; otherwise load it
     /// and give it to [`Fresh::keep`] with what this returned.
-    pub(crate) fn get(&self, place: &Place, now: Timestamp) -> Result<Arc<Layer>, Before> {
+    pub(crate) fn get(&self, place: &Place, now: Timestamp) -> Result<Layer, Before> {
         let changes = self
             .counter(place)
             .map_or(0, |counter| counter.load(Ordering::SeqCst));
@@ -112,9 +109,9 @@ impl Fresh {
     }
 
     /// Remembers what was loaded after `before`.
-    pub(crate) fn keep(&self, place: &Place, layer: &Arc<Layer>, before: &Before) {
+    pub(crate) fn keep(&self, place: &Place, layer: &Layer, before: &Before) {
         let seen = Seen {
-            layer: Arc::clone(layer),
+            layer: layer.clone(),
             at: before.at,
             changes: before.changes,
         };
@@ -163,7 +160,7 @@ mod tests {
     fn it_remembers_for_less_than_its_bound_and_not_into_the_past() {
         let fresh = Fresh::default();
         let before = fresh.get(&Place::System, NOON).unwrap_err();
-        fresh.keep(&Place::System, &Arc::default(), &before);
+        fresh.keep(&Place::System, &Layer::default(), &before);
         let is_good = |ms| {
             let now = Timestamp::from_unix_ms(NOON.unix_ms() + ms);
             fresh.get(&Place::System, now).is_ok()
@@ -177,7 +174,7 @@ mod tests {
         let fresh = Fresh::default();
         let before = fresh.get(&Place::System, NOON).unwrap_err();
         fresh.forget(&Place::System);
-        fresh.keep(&Place::System, &Arc::default(), &before);
+        fresh.keep(&Place::System, &Layer::default(), &before);
         assert!(fresh.get(&Place::System, NOON).is_err());
     }
 
@@ -185,10 +182,10 @@ mod tests {
     fn what_is_remembered_is_bounded_by_weight() {
         let fresh = Fresh::default();
         let weight = MEMORY_BYTES_MAX / 64;
-        let heavy = Arc::new(Layer {
+        let heavy = Layer {
             weight,
             ..Layer::default()
-        });
+        };
         for tenant in 0..1000 {
             let tenant = format!("t_{tenant}").parse().unwrap();
             let place = Place::Tenant(tenant, Env::Dev);

@@ -1,7 +1,7 @@
 //! The rows of a level as decisions read them: all in one piece of memory, in the order of
 //! the gates, because a decision for one of many tenants waits for memory more than it computes.
 
-use std::ops::Range;
+use std::sync::Arc;
 
 use store::Version;
 
@@ -64,35 +64,38 @@ impl HeldRow {
     }
 }
 
-/// All rows of a level, by kind; those of one kind in the order they were read in.
-#[derive(Debug, Default)]
+/// All rows of a level, by kind; those of one kind in the order they were read in. Clones share them.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct HeldRows {
-    rows: Box<[HeldRow]>,
-    /// Where the rows of each kind are, in the order of [`RowKind::ALL`].
-    places: [Range<usize>; RowKind::ALL.len()],
+    /// `None` when there are none, as for most tenants.
+    rows: Option<Arc<[HeldRow]>>,
+    /// Where the rows of each kind end, in the order of [`RowKind::ALL`].
+    ends: [u32; RowKind::ALL.len()],
 }
 
 impl From<Vec<HeldRow>> for HeldRows {
     fn from(mut rows: Vec<HeldRow>) -> Self {
         rows.sort_by_key(HeldRow::kind);
-        let place = |kind| {
-            let from = rows.partition_point(|row| row.kind() < kind);
-            from..rows.partition_point(|row| row.kind() <= kind)
+        let end = |kind| {
+            let end = rows.partition_point(|row| row.kind() <= kind);
+            u32::try_from(end).unwrap_or(u32::MAX)
         };
         Self {
-            places: RowKind::ALL.map(place),
-            rows: rows.into(),
+            ends: RowKind::ALL.map(end),
+            rows: (!rows.is_empty()).then(|| rows.into()),
         }
     }
 }
 
 impl HeldRows {
     fn of(&self, kind: RowKind) -> &[HeldRow] {
-        let mut places = RowKind::ALL.iter().zip(&self.places);
-        let place = places.find(|(one, _)| **one == kind);
-        place
-            .and_then(|(_, place)| self.rows.get(place.clone()))
-            .unwrap_or_default()
+        let Some(rows) = &self.rows else {
+            return &[];
+        };
+        let at = kind as usize;
+        let end = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
+        let from = at.checked_sub(1).map_or(0, end);
+        rows.get(from..end(at)).unwrap_or_default()
     }
 }
 

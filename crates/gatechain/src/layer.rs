@@ -4,7 +4,10 @@
 //! **Invariant:** what cannot be read is never left out: it is kept as
 //! [`Damaged`], with what it was about, and denies that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
@@ -90,15 +93,24 @@ impl Damaged {
     }
 }
 
-/// All rows of one level.
-#[derive(Debug, Default)]
+/// All rows of one level. Clones share them.
+///
+/// It is small and lies where it is remembered, so that a decision goes from there to the rows at once.
+#[derive(Debug, Clone, Default)]
 pub struct Layer {
     pub(crate) fence: Option<Version>,
     pub(crate) rows: HeldRows,
-    pub(crate) revoked: Vec<(SmolStr, Revoked)>,
-    pub(crate) damaged: Vec<Damaged>,
+    /// `None` when there is nothing beside the rows.
+    pub(crate) beside: Option<Arc<Beside>>,
     /// What it weighs in a cache, in bytes.
     pub(crate) weight: u64,
+}
+
+/// What a level seldom has beside its rows.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    revoked: Vec<(SmolStr, Revoked)>,
+    damaged: Vec<Damaged>,
 }
 
 /// Bytes that a layer weighs beside its documents.
@@ -115,6 +127,16 @@ impl Layer {
             reader.take(document);
         }
         reader.finish(documents)
+    }
+
+    /// Licences that were revoked, by their ids.
+    pub(crate) fn revoked(&self) -> &[(SmolStr, Revoked)] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.revoked)
+    }
+
+    /// What cannot be read.
+    pub(crate) fn damaged(&self) -> &[Damaged] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.damaged)
     }
 }
 
@@ -142,6 +164,7 @@ struct Reader<'a> {
     states: HashMap<&'a str, &'a Document>,
     fence: Fence,
     rows: Vec<HeldRow>,
+    beside: Beside,
     layer: Layer,
 }
 
@@ -156,6 +179,7 @@ impl<'a> Reader<'a> {
             states: states.collect(),
             fence: Fence::default(),
             rows: Vec::new(),
+            beside: Beside::default(),
             layer: Layer::default(),
         }
     }
@@ -173,7 +197,7 @@ impl<'a> Reader<'a> {
         } else if let Some(id) = document.id.strip_prefix("revoked/") {
             // It only tells which refusal it is; a damaged one tells nothing.
             if let Ok(revoked) = self.open(document) {
-                self.layer.revoked.push((id.into(), revoked));
+                self.beside.revoked.push((id.into(), revoked));
             }
         } else if !document.id.starts_with("state/") {
             self.damage(None, &document.id, None);
@@ -233,7 +257,7 @@ impl<'a> Reader<'a> {
     }
 
     fn damage(&mut self, kind: Option<RowKind>, name: &str, reach: Option<Reach>) {
-        self.layer.damaged.push(Damaged {
+        self.beside.damaged.push(Damaged {
             kind,
             name: name.into(),
             reach,
@@ -256,6 +280,9 @@ impl<'a> Reader<'a> {
         }
         self.layer.weight += LAYER_BYTES;
         self.layer.rows = self.rows.into();
+        let beside = self.beside;
+        let is_empty = beside.revoked.is_empty() && beside.damaged.is_empty();
+        self.layer.beside = (!is_empty).then(|| Arc::new(beside));
         self.layer
     }
 }

@@ -85,7 +85,7 @@ fn licence<'a>(layer: &'a Layer, ask: &Ask<'_>, now: Timestamp) -> Found<'a> {
     }
     let revoked = |best: &Found<'_>| {
         matches!(best, Found::Missing)
-            && layer.revoked.iter().any(|(_, revoked)| {
+            && layer.revoked().iter().any(|(_, revoked)| {
                 let only = revoked.target.as_ref();
                 revoked.subject.is(ask.user, ask.role)
                     && covers(&revoked.action, only, ask.action, ask.target)

@@ -38,7 +38,7 @@ pub(crate) const PURE: [(Gate, PureGate); 6] = [
 pub(crate) fn damaged(gate: Gate, question: &Question<'_>) -> Option<Box<Refusal>> {
     let ask = question.ask;
     question.rows.layers().find_map(|(level, layer)| {
-        let found = layer.damaged.iter().find(|damaged| {
+        let found = layer.damaged().iter().find(|damaged| {
             let here = match damaged.kind {
                 Some(kind) => gate.kind() == Some(kind),
                 None => gate == Gate::KillSwitch,

@@ -226,7 +226,7 @@ impl Core {
         Ok(Layers { system, tenant })
     }
 
-    async fn layer(&self, place: &Place, partition: &Partition) -> Result<Arc<Layer>, StoreError> {
+    async fn layer(&self, place: &Place, partition: &Partition) -> Result<Layer, StoreError> {
         if let Ok(layer) = self.fresh.get(place, self.clock.now()) {
             return Ok(layer);
         }
@@ -236,7 +236,7 @@ impl Core {
             Ok(layer) => return Ok(layer),
             Err(before) => before,
         };
-        let layer = Arc::new(self.load(partition).await?);
+        let layer = self.load(partition).await?;
         self.fresh.keep(place, &layer, &before);
         Ok(layer)
     }
@@ -266,15 +266,15 @@ impl Core {
 
 /// The rows of both levels.
 pub(crate) struct Layers {
-    system: Arc<Layer>,
-    tenant: Option<Arc<Layer>>,
+    system: Layer,
+    tenant: Option<Layer>,
 }
 
 impl Layers {
     fn snapshot(&self) -> crate::Snapshot<'_> {
         crate::Snapshot {
             system: &self.system,
-            tenant: self.tenant.as_deref(),
+            tenant: self.tenant.as_ref(),
         }
     }
 }

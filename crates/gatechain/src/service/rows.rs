@@ -72,7 +72,7 @@ impl GateChain {
     pub async fn damaged(&self, scope: &Scope) -> Result<Vec<SmolStr>, GateError> {
         let home = self.core.home(scope);
         let layer = self.core.load(&home.rows).await?;
-        Ok(layer.damaged.into_iter().map(|row| row.name).collect())
+        Ok(layer.damaged().iter().map(|row| row.name.clone()).collect())
     }
 
     /// One row at the scope's level.
