@@ -36,6 +36,12 @@ impl PayloadHash {
         Some(Self(Sha256::digest(&bytes).into()))
     }
 
+    /// The hash of an empty object: of a request that says nothing beside its path.
+    #[must_use]
+    pub fn of_nothing() -> Option<Self> {
+        Self::of(&Value::Object(serde_json::Map::new()))
+    }
+
     /// The hash of a JSON text; `None` when it is none, or as for [`PayloadHash::of`].
     #[must_use]
     pub fn of_json(text: &[u8]) -> Option<Self> {

@@ -2,7 +2,6 @@
 
 use gatechain::{Mutation, PayloadHash};
 use identity::Precondition;
-use serde_json::json;
 
 use crate::{
     AnalyticsEvent, EventBody, Id, IdempotencyKey, MergePatch, Model, Publication, Publishable,
@@ -126,7 +125,7 @@ impl<B: Publishable> Mutation for Publish<B> {
     }
 
     fn payload_sha256(&self) -> Option<PayloadHash> {
-        PayloadHash::of(&json!({}))
+        PayloadHash::of_nothing()
     }
 }
 
@@ -149,7 +148,7 @@ impl<M: Model> Mutation for Delete<M> {
     }
 
     fn payload_sha256(&self) -> Option<PayloadHash> {
-        PayloadHash::of(&json!({}))
+        PayloadHash::of_nothing()
     }
 }
 
@@ -163,6 +162,6 @@ impl<M: Model> Mutation for Restore<M> {
     }
 
     fn payload_sha256(&self) -> Option<PayloadHash> {
-        PayloadHash::of(&json!({}))
+        PayloadHash::of_nothing()
     }
 }

@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 
 use gatechain::{Mutation, PayloadHash};
 use identity::AssetId;
-use serde_json::json;
 
 use super::{Checksum, ContentType, Filename, Kind, Meta, Shelf};
 
@@ -119,6 +118,6 @@ impl<S: Shelf> Mutation for Remove<S> {
     }
 
     fn payload_sha256(&self) -> Option<PayloadHash> {
-        PayloadHash::of(&json!({}))
+        PayloadHash::of_nothing()
     }
 }

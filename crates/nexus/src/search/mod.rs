@@ -29,7 +29,6 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use futures_util::future::try_join_all;
 use gatechain::{Mutation, PayloadHash, Permit};
 use identity::{Clock, Scope};
-use serde_json::json;
 use store::{DocKey, Documents};
 use tokio::sync::Semaphore;
 
@@ -69,7 +68,7 @@ impl Mutation for Rebuild {
     const BARE: bool = true;
 
     fn payload_sha256(&self) -> Option<PayloadHash> {
-        PayloadHash::of(&json!({}))
+        PayloadHash::of_nothing()
     }
 }
 
