@@ -29,7 +29,7 @@ use tonic_prost::ProstCodec;
 
 use crate::{
     FirestoreError, FirestoreSettings,
-    answer::{CROWDED, Fault, LATE},
+    answer::{AWAY, CROWDED, Fault, LATE},
     wire,
 };
 
@@ -91,9 +91,9 @@ impl Connection {
         deadline: Instant,
     ) -> Result<CommitResponse, Fault> {
         let call = async {
-            let request = self.request(request).await?;
+            let request = self.request(request, deadline).await?;
             let mut client = Grpc::new(self.channel.clone());
-            client.ready().await.map_err(|_| UNREACHABLE)?;
+            client.ready().await.map_err(|_| Fault::Unsent(AWAY))?;
             let path = PathAndQuery::from_static(wire::COMMIT);
             let codec = ProstCodec::<wire::CommitRequest, CommitResponse>::default();
             let answer = client.unary(request, path, codec).await;
@@ -110,7 +110,7 @@ impl Connection {
         deadline: Instant,
     ) -> Result<Vec<BatchGetDocumentsResponse>, Fault> {
         let call = async {
-            let request = self.request(request).await?;
+            let request = self.request(request, deadline).await?;
             let answer = self.client().batch_get_documents(request).await;
             all(answer.map_err(|status| unanswered(&status))?.into_inner()).await
         };
@@ -124,7 +124,7 @@ impl Connection {
         deadline: Instant,
     ) -> Result<Vec<RunQueryResponse>, Fault> {
         let call = async {
-            let request = self.request(request).await?;
+            let request = self.request(request, deadline).await?;
             let answer = self.client().run_query(request).await;
             all(answer.map_err(|status| unanswered(&status))?.into_inner()).await
         };
@@ -136,7 +136,7 @@ impl Connection {
     }
 
     /// A request that says who asks, and about which database.
-    async fn request<T>(&self, message: T) -> Result<Request<T>, Fault> {
+    async fn request<T>(&self, message: T, deadline: Instant) -> Result<Request<T>, Fault> {
         let mut headers = match &self.caller {
             Caller::Account(account) => {
                 let headers = account.headers().await.map_err(|error| {
@@ -150,7 +150,10 @@ impl Connection {
         };
         headers.insert(PREFIX, self.prefix.clone());
         let metadata = MetadataMap::from_headers(headers);
-        Ok(Request::from_parts(metadata, Extensions::new(), message))
+        let mut request = Request::from_parts(metadata, Extensions::new(), message);
+        // Who is not waited for need not work on it.
+        request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        Ok(request)
     }
 
     /// Makes a call when it is its turn, and ends it at `deadline`.
@@ -161,14 +164,13 @@ impl Connection {
     ) -> Result<T, Fault> {
         let turn = deadline.min(Instant::now() + TURN_WAIT_MAX);
         let turn = timeout_at(turn, self.turns.acquire()).await;
-        let _turn = turn.map_err(|_| Fault::Lost(CROWDED))?;
+        let _turn = turn.map_err(|_| Fault::Unsent(CROWDED))?;
         let answer = timeout_at(deadline, call).await;
         answer.unwrap_or(Err(Fault::Lost(LATE)))
     }
 }
 
-const UNREACHABLE: Fault = Fault::Lost("it cannot be reached");
-const NO_TOKEN: Fault = Fault::Lost("there is no token for it");
+const NO_TOKEN: Fault = Fault::Unsent("there is no token for it");
 
 fn invalid(what: &str) -> FirestoreError {
     FirestoreError::Invalid(format!("{what} is of no use"))
@@ -223,7 +225,7 @@ fn unanswered(status: &Status) -> Fault {
 fn noted(status: &Status, fault: Fault) -> Fault {
     match &fault {
         Fault::Unmet | Fault::Contended => tracing::debug!(%status, "a call failed"),
-        Fault::Lost(_) | Fault::Refused(_) | Fault::Damaged => {
+        Fault::Unsent(_) | Fault::Lost(_) | Fault::Refused(_) | Fault::Damaged => {
             tracing::warn!(%status, "a call failed");
         }
     }

@@ -44,9 +44,11 @@ impl Core {
         let text = format!("{}: {}", self.names.database(), fault.why());
         match fault {
             Fault::Damaged => StoreError::Corrupt(text),
-            Fault::Unmet | Fault::Contended | Fault::Lost(_) | Fault::Refused(_) => {
-                StoreError::Unavailable(text)
-            }
+            Fault::Unmet
+            | Fault::Contended
+            | Fault::Unsent(_)
+            | Fault::Lost(_)
+            | Fault::Refused(_) => StoreError::Unavailable(text),
         }
     }
 

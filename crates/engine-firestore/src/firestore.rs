@@ -78,7 +78,9 @@ impl Firestore {
             // Nothing is asked for that could be missing, but the database.
             Fault::Unmet => FirestoreError::Missing { database },
             Fault::Refused(_) | Fault::Damaged => FirestoreError::Refused { database, why },
-            Fault::Contended | Fault::Lost(_) => FirestoreError::Unreachable { database, why },
+            Fault::Contended | Fault::Unsent(_) | Fault::Lost(_) => {
+                FirestoreError::Unreachable { database, why }
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) const TRY_WAIT_MAX: Duration = Duration::from_secs(4);
 /// Longest wait for an operation with all of its tries.
 pub(crate) const OPERATION_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Tries that nobody answered, before it is given up.
-const LOST_MAX: u32 = 5;
+const UNANSWERED_MAX: u32 = 5;
 /// A pause is a part of this by chance, and twice as much after each try, up to [`PAUSE_MAX`].
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -22,7 +22,8 @@ pub(crate) struct Tries<'a> {
     entropy: &'a dyn Entropy,
     deadline: Instant,
     pauses: u32,
-    lost: u32,
+    unanswered: u32,
+    any_lost: bool,
 }
 
 impl<'a> Tries<'a> {
@@ -32,7 +33,8 @@ impl<'a> Tries<'a> {
             entropy,
             deadline: Instant::now() + wait_max,
             pauses: 0,
-            lost: 0,
+            unanswered: 0,
+            any_lost: false,
         }
     }
 
@@ -43,7 +45,7 @@ impl<'a> Tries<'a> {
 
     /// Whether a try was sent that nobody answered.
     pub(crate) fn any_lost(&self) -> bool {
-        self.lost > 0
+        self.any_lost
     }
 
     /// Waits before another try.
@@ -53,11 +55,15 @@ impl<'a> Tries<'a> {
     pub(crate) async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
         match fault {
             Fault::Refused(_) | Fault::Damaged => return Err(fault),
-            Fault::Lost(_) => self.lost += 1,
+            Fault::Unsent(_) => self.unanswered += 1,
+            Fault::Lost(_) => {
+                self.unanswered += 1;
+                self.any_lost = true;
+            }
             Fault::Unmet | Fault::Contended => {}
         }
         let pause = self.pause_next();
-        if self.lost >= LOST_MAX || Instant::now() + pause >= self.deadline {
+        if self.unanswered >= UNANSWERED_MAX || Instant::now() + pause >= self.deadline {
             return Err(fault);
         }
         sleep(pause).await;
@@ -96,7 +102,7 @@ mod tests {
     async fn what_nobody_answers_is_given_up_soon() {
         let mut tries = Tries::within(OPERATION_WAIT_MAX, &Most);
         let began = Instant::now();
-        for _ in 1..LOST_MAX {
+        for _ in 1..UNANSWERED_MAX {
             assert_eq!(tries.pause(LOST).await, Ok(()));
         }
         assert_eq!(tries.pause(LOST).await, Err(LOST));
