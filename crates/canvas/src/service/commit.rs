@@ -103,7 +103,8 @@ impl CanvasService {
         // Known before it is told: who tells finds it here.
         hot.set(&Arc::new(next.clone()));
         self.teller.wake(key, hot);
-        if self.snapshot_if_due(key, &mut next).await {
+        // Nothing is let go of before it was told.
+        if self.snapshot_if_due(key, &mut next).await && self.teller.told(key, hot).await {
             self.compact(key, &mut next).await;
         }
         hot.set(&Arc::new(next));

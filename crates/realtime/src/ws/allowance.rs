@@ -84,3 +84,33 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_makes_too_many_gestures_is_read_later_and_not_for_long() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut pace = Pace::new(Instant::now());
+        for _ in 0..Pace::BURST {
+            pace.note(Instant::now());
+        }
+        assert!(pace.is_open());
+        pace.note(Instant::now());
+        pace.poll(&mut cx);
+        assert!(!pace.is_open());
+        tokio::time::advance(Pace::WAIT + Duration::from_millis(1)).await;
+        pace.poll(&mut cx);
+        assert!(pace.is_open());
+        // What a tenth of a second gives back may be used at once.
+        for _ in 0..Pace::PER_SECOND / 10 {
+            pace.note(Instant::now());
+        }
+        assert!(pace.is_open());
+        pace.note(Instant::now());
+        assert!(!pace.is_open());
+    }
+}
