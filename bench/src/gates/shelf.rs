@@ -69,6 +69,7 @@ impl Documents for Shelf {
                         id: key.id.clone(),
                         version,
                         value: value.clone(),
+                        expires_at: None,
                     };
                     partition.insert(key.id.clone(), document);
                 }

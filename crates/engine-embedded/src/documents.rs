@@ -59,7 +59,7 @@ fn get(
 ) -> rusqlite::Result<Option<Document>> {
     connection
         .prepare_cached(
-            "SELECT id, version, value FROM documents
+            "SELECT id, version, value, expires_at FROM documents
              WHERE partition = (SELECT id FROM partitions WHERE name = ?1) AND id = ?2
                AND (expires_at IS NULL OR expires_at > ?3)",
         )?
@@ -75,7 +75,7 @@ fn list(
 ) -> rusqlite::Result<Vec<Document>> {
     let limit = listing.limit.clamp(1, LIST_LIMIT_MAX);
     let mut select = connection.prepare_cached(
-        "SELECT id, version, value FROM documents
+        "SELECT id, version, value, expires_at FROM documents
          WHERE partition = (SELECT id FROM partitions WHERE name = ?1)
            AND id >= ?2 AND id <> ?3 AND (expires_at IS NULL OR expires_at > ?4)
          ORDER BY id LIMIT ?5",
@@ -99,5 +99,6 @@ fn document(row: &Row<'_>) -> rusqlite::Result<Document> {
         id: row.get(0)?,
         version: Version(row.get::<_, i64>(1)?.cast_unsigned()),
         value: Bytes::from(row.get::<_, Vec<u8>>(2)?),
+        expires_at: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_unix_ms),
     })
 }

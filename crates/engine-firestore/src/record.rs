@@ -132,6 +132,7 @@ pub(crate) fn read(mut stored: Stored) -> Result<(Document, State), Damaged> {
         id,
         version: state.version,
         value: Bytes::from(value),
+        expires_at: state.ends,
     };
     Ok((document, state))
 }

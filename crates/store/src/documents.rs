@@ -52,6 +52,8 @@ pub struct Document {
     pub version: Version,
     /// What was put.
     pub value: Bytes,
+    /// When it ends by itself, if it does.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What a batch demands of a document.
@@ -240,7 +242,8 @@ pub struct Listing {
 /// 3. A batch is atomic across partitions: a reader sees all of it or nothing.
 /// 4. `list` returns ids in byte order, strictly after `after`, with the prefix, at most `limit`.
 /// 5. Partitions are apart: no call for one ever returns or changes a document of another.
-/// 6. From `expires_at` on a document does not exist, for reads, lists and expectations alike.
+/// 6. From `expires_at` on a document does not exist, for reads, lists and expectations alike; until then
+///    reads and lists say when that is.
 /// 7. A version is never given twice for one key; every put gives a new one.
 /// 8. Of concurrent commits that expect the same state of a key and write it, exactly one succeeds.
 /// 9. A batch over a limit is refused with `Limit` and changes nothing.

@@ -38,6 +38,7 @@ impl Stored {
             id: id.to_owned(),
             version: self.version,
             value: self.value.clone(),
+            expires_at: self.expires_at,
         }
     }
 }

@@ -304,7 +304,11 @@ pub async fn law_6_from_its_end_on_a_document_does_not_exist(subject: &Port) {
         .put_until(&ends, "x", end)
         .put_until(&prolonged, "x", end);
     let version = soon(port.commit(batch)).await.expect("a put succeeds");
+    let told = read(&*port, &ends).await.map(|found| found.expires_at);
+    assert_eq!(told, Some(Some(end)), "a read says when it ends");
     put(&*port, &prolonged, "y").await;
+    let told = read(&*port, &prolonged).await.map(|found| found.expires_at);
+    assert_eq!(told, Some(None), "a put without an end has none");
     subject.advance(Duration::from_millis(2_999)).await;
     if subject.now() < end {
         assert_eq!(value(&*port, &ends).await, Some("x".into()));

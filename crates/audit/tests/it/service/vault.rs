@@ -197,6 +197,7 @@ fn document(key: &DocKey, (version, value): &(u64, Bytes)) -> Document {
         id: key.id.clone(),
         version: Version(*version),
         value: value.clone(),
+        expires_at: None,
     }
 }
 
