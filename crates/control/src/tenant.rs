@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use identity::{Precondition, ProjectId, Scope, TenantId, Timestamp};
+use identity::{Precondition, ProjectId, Scope, SystemAuthority, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Batch, Page, PageRequest, Versioned};
 
@@ -100,6 +100,23 @@ impl Tenants {
                 .parse()
                 .map_err(|_| ControlError::Internal(format!("a tenant has the id {id}")))?;
             Ok(stored.value.with_id(id))
+        })
+    }
+
+    /// The ids of one page of all tenants, for the commands of the server.
+    ///
+    /// # Errors
+    /// [`ControlError::Unavailable`].
+    pub async fn ids(
+        &self,
+        _: &SystemAuthority,
+        page: &PageRequest,
+    ) -> Result<Page<TenantId>, ControlError> {
+        let partition = self.core.system("tenants");
+        let stored = self.core.page::<StoredTenant>(&partition, page).await?;
+        stored.try_map(|(id, _)| {
+            let named = id.parse();
+            named.map_err(|_| ControlError::Internal(format!("a tenant has the id {id}")))
         })
     }
 

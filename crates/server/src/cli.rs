@@ -6,7 +6,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-pub use routes::{CloudArgs, Profile, RegistryArgs, RoutesCommand, SetArgs};
+pub use routes::{
+    CloudArgs, MigrateArgs, PlaceArgs, Profile, RegistryArgs, RemoveArgs, RoutesCommand, SetArgs,
+};
 
 /// The guarded spine of a multi-tenant backend.
 #[derive(Debug, Parser)]
@@ -35,6 +37,8 @@ pub enum Command {
     /// Show, change and check which backend serves what.
     #[command(subcommand)]
     Routes(RoutesCommand),
+    /// Move a kind of resource to another engine, while reads go on.
+    Migrate(MigrateArgs),
     /// Verify what an audit log gave out, without the server that did.
     #[command(subcommand)]
     Audit(AuditCommand),

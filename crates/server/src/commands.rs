@@ -31,6 +31,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Check(args) => check(args).await,
         Command::Token(args) => token(args).await,
         Command::Backup(args) => backup(args).await,
+        Command::Migrate(args) => print(&routes_command::migrate(args).await?),
         Command::Routes(command) => print(&routes_command::run(command).await?),
         Command::Audit(command) => print(&audit_offline::run(command).await?),
         Command::Canvas(command) => print(&canvas_offline::run(command).await?),
@@ -86,6 +87,10 @@ fn load(args: &ConfigArgs) -> anyhow::Result<Config> {
 }
 
 async fn init(args: InitArgs) -> anyhow::Result<()> {
+    let file = args.config.display();
+    if args.config.exists() {
+        anyhow::bail!("the configuration {file} exists, and is not overwritten");
+    }
     let folder = Folder::prepare(&args.data)?;
     let bootstrap_key = reference(&folder.secret("bootstrap.key", &SystemEntropy)?);
     let mut config = folder.config(&args.issuer, bootstrap_key, &SystemEntropy)?;
@@ -94,21 +99,17 @@ async fn init(args: InitArgs) -> anyhow::Result<()> {
         Profile::Embedded => profile::embedded(&config)?,
         Profile::Cloud => profile::cloud(&mut config, &args.cloud)?,
     };
+    compose::check(&config, Some(&seeds)).await?;
+    let text = toml::to_string_pretty(&config)?;
+    // Whoever was faster meanwhile keeps theirs.
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .open(&args.config);
-    let mut file = written.with_context(|| {
-        format!(
-            "the configuration {} cannot be written",
-            args.config.display()
-        )
-    })?;
-    file.write_all(toml::to_string_pretty(&config)?.as_bytes())?;
-    compose::check(&config, Some(&seeds)).await?;
-    let config = args.config.display();
+        .open(&args.config)
+        .and_then(|mut created| created.write_all(text.as_bytes()));
+    written.with_context(|| format!("the configuration {file} cannot be written"))?;
     print(&format!(
-        "wrote {config}\nserve it with: tenantry serve --config {config}"
+        "wrote {file}\nserve it with: tenantry serve --config {file}"
     ))
 }
 

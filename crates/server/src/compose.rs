@@ -10,6 +10,7 @@ mod embedded;
 mod firestore;
 mod foundation;
 mod fuse;
+mod migrate;
 mod open;
 pub(crate) mod profile;
 mod redis;
@@ -53,6 +54,7 @@ use crate::{
 };
 
 pub use embedded::backup;
+pub(crate) use migrate::{Moved, Order, migrate};
 pub(crate) use start::{check_routes, registry};
 
 use canvases::Canvases;

@@ -1,16 +1,17 @@
-//! `tenantry routes`: the routing registry, for who has the control store itself.
+//! `tenantry routes` and `tenantry migrate`: the routing registry, for who has the control store itself.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use anyhow::Context as _;
-use control::{Control, Route, RoutePlace, RouteRow, RouteTarget, SecretRef};
+use control::{Control, ResourceKind, Route, RoutePlace, RouteRow, RouteTarget, SecretRef};
 use serde_json::{Map, Value};
 use store::PageRequest;
 
 use crate::{
-    cli::{RoutesCommand, SetArgs},
-    compose,
+    cli::{MigrateArgs, PlaceArgs, RoutesCommand, SetArgs},
+    compose::{self, Moved, Order},
     config::Config,
+    needs,
     startup::Missing,
 };
 
@@ -28,11 +29,50 @@ pub(crate) async fn run(command: RoutesCommand) -> anyhow::Result<String> {
             let config = Config::load(&args.registry.config)?;
             set(&*compose::registry(&config).await?, &args).await
         }
+        RoutesCommand::Remove(args) => {
+            let config = Config::load(&args.registry.config)?;
+            remove(&*compose::registry(&config).await?, &args.place).await
+        }
         RoutesCommand::Check(args) => {
             compose::check_routes(&Config::load(&args.config)?).await?;
             Ok("ok: every row and backend is there".to_owned())
         }
     }
+}
+
+/// Moves a kind; what is printed.
+///
+/// # Errors
+/// Why nothing was switched.
+pub(crate) async fn migrate(args: MigrateArgs) -> anyhow::Result<String> {
+    let config = Config::load(&args.registry.config)?;
+    let kind = needs::named(&args.kind);
+    let kind = kind.with_context(|| format!("{} is no kind of resource", args.kind))?;
+    let to = args.to.as_deref();
+    let order = Order {
+        kind,
+        tenant: args.tenant.as_deref().map(str::parse).transpose()?,
+        target: to
+            .map(|to| target(to, &args.target, &args.secrets))
+            .transpose()?,
+    };
+    let Moved { copied, kept } = compose::migrate(&config, &order).await?;
+    Ok(match to {
+        Some(to) => format!(
+            "{} is served by {to}: {copied} documents copied, {kept} were there",
+            kind.name
+        ),
+        None => format!("writes to {} are let through", kind.name),
+    })
+}
+
+fn target(backend: &str, config: &str, secrets: &[String]) -> anyhow::Result<RouteTarget> {
+    let secrets = secrets.iter().map(|secret| named_secret(secret));
+    Ok(RouteTarget {
+        backend: backend.parse()?,
+        config: object(config).context("--target")?,
+        secrets: secrets.collect::<anyhow::Result<_>>()?,
+    })
 }
 
 async fn list(control: &Control) -> anyhow::Result<String> {
@@ -68,17 +108,9 @@ fn line(Route { row, .. }: &Route) -> anyhow::Result<String> {
 }
 
 async fn set(control: &Control, args: &SetArgs) -> anyhow::Result<String> {
-    let place = RoutePlace {
-        tenant: args.tenant.as_deref().map(str::parse).transpose()?,
-        env: args.env.as_deref().map(str::parse).transpose()?,
-    };
-    let secrets = args.secrets.iter().map(|secret| named_secret(secret));
-    let target = RouteTarget {
-        backend: args.backend.parse()?,
-        config: object(&args.target).context("--target")?,
-        secrets: secrets.collect::<anyhow::Result<_>>()?,
-    };
-    let row = RouteRow::new(args.kind.parse()?, place, target);
+    let (kind, place) = parsed(&args.place)?;
+    let target = target(&args.backend, &args.target, &args.secrets)?;
+    let row = RouteRow::new(kind, place, target);
     let mut missing = Missing::default();
     for found in control.check_route(&row).await.problems {
         missing.note(format!("the route of {}: {}", found.kind, found.problem));
@@ -89,6 +121,23 @@ async fn set(control: &Control, args: &SetArgs) -> anyhow::Result<String> {
     let row = RouteRow { held, ..row };
     control.routes().store(&row, read.as_ref()).await?;
     Ok(format!("set the route of {}", row.kind))
+}
+
+async fn remove(control: &Control, place: &PlaceArgs) -> anyhow::Result<String> {
+    let (kind, place) = parsed(place)?;
+    let read = control.routes().row(&kind, &place).await?;
+    let read = read.with_context(|| format!("{kind} has no row for this place"))?;
+    control.routes().remove(&read).await?;
+    Ok(format!("removed the route of {kind}"))
+}
+
+fn parsed(place: &PlaceArgs) -> anyhow::Result<(ResourceKind, RoutePlace)> {
+    let kind = place.kind.parse()?;
+    let place = RoutePlace {
+        tenant: place.tenant.as_deref().map(str::parse).transpose()?,
+        env: place.env.as_deref().map(str::parse).transpose()?,
+    };
+    Ok((kind, place))
 }
 
 /// A JSON object.

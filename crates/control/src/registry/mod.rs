@@ -183,6 +183,18 @@ impl Registry {
         stored.map(drop).ok_or(ControlError::Stale)
     }
 
+    /// Takes away the row that was `read`.
+    ///
+    /// # Errors
+    /// [`ControlError::Stale`] when it is not as it was read any more.
+    pub async fn remove(&self, read: &Versioned<RouteRow>) -> Result<(), ControlError> {
+        let id = RouteId::of(&read.value.kind, &read.value.place);
+        let key = self.core.route_key(&id);
+        let batch = Batch::new().expect_version(&key, read.version).delete(&key);
+        let removed = self.core.commit(batch, vec![Change::Routes(id.owner())]);
+        removed.await?.map(drop).ok_or(ControlError::Stale)
+    }
+
     async fn insert(&self, row: &RouteRow) -> Result<Option<Versioned<Route>>, ControlError> {
         row.target.check()?;
         let id = RouteId::of(&row.kind, &row.place);

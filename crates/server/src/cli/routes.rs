@@ -37,6 +37,8 @@ pub enum RoutesCommand {
     List(RegistryArgs),
     /// Put a row in its place, if nothing is wrong with it.
     Set(SetArgs),
+    /// Take a row away.
+    Remove(RemoveArgs),
     /// Check every row and every backend that rows for everyone name.
     Check(RegistryArgs),
 }
@@ -49,20 +51,65 @@ pub struct RegistryArgs {
     pub config: PathBuf,
 }
 
-/// Arguments of `routes set`.
+/// Which row: of a kind, for everyone unless it says otherwise.
 #[derive(Debug, Args)]
-pub struct SetArgs {
+pub struct PlaceArgs {
     /// The kind of resource.
     pub kind: String,
-    /// Which registry.
-    #[command(flatten)]
-    pub registry: RegistryArgs,
     /// For this tenant alone.
     #[arg(long)]
     pub tenant: Option<String>,
     /// For this environment alone.
     #[arg(long)]
     pub env: Option<String>,
+}
+
+/// Arguments of `routes remove`.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// Which row.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Which registry.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
+/// Arguments of `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Which registry.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+    /// The kind of resource; those that follow it move with it.
+    #[arg(long)]
+    pub kind: String,
+    /// Move what is this tenant's alone.
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// The new backend.
+    #[arg(long, required_unless_present = "abort")]
+    pub to: Option<String>,
+    /// What the backend is told, as a JSON object.
+    #[arg(long, default_value = "{}")]
+    pub target: String,
+    /// A secret as `NAME=REFERENCE`.
+    #[arg(long = "secret", value_name = "NAME=REFERENCE")]
+    pub secrets: Vec<String>,
+    /// Only let writes through again, after a move that was killed.
+    #[arg(long, conflicts_with = "to")]
+    pub abort: bool,
+}
+
+/// Arguments of `routes set`.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// Which row.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Which registry.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
     /// The backend, or `same_as`.
     #[arg(long)]
     pub backend: String,

@@ -15,7 +15,7 @@ use store::{
 use tokio::sync::OnceCell;
 
 use super::{
-    fuse::{Fuse, Outage},
+    fuse::{CALL_MAX, Fuse, Outage, PAGE_MAX},
     open::Opener,
 };
 
@@ -112,8 +112,16 @@ impl Backend {
         &self,
         call: impl Future<Output = Result<T, E>> + Send,
     ) -> Result<T, E> {
+        self.call_for(CALL_MAX, call).await
+    }
+
+    async fn call_for<T, E: Outage>(
+        &self,
+        within: Duration,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, E> {
         match &self.fuse {
-            Some(fuse) => fuse.call(call).await,
+            Some(fuse) => fuse.call(within, call).await,
             None => call.await,
         }
     }
@@ -155,8 +163,8 @@ impl Documents for Backend {
         partition: &Partition,
         listing: &Listing,
     ) -> Result<Vec<Document>, StoreError> {
-        self.call(async { self.documents().await?.list(partition, listing).await })
-            .await
+        let listed = async { self.documents().await?.list(partition, listing).await };
+        self.call_for(PAGE_MAX, listed).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {

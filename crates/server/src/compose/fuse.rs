@@ -2,7 +2,7 @@
 //! whether it is asked at all.
 //!
 //! **Invariant:** a backend that is dead or silent costs those who need it a quick refusal, and nobody else
-//! anything: its calls hold no more than [`CALLS_MAX`] places, and none longer than [`CALL_MAX`].
+//! anything: its calls hold no more than [`CALLS_MAX`] places, and none longer than [`PAGE_MAX`].
 
 use std::time::Duration;
 
@@ -14,9 +14,10 @@ use tokio::sync::Semaphore;
 const CALLS_MAX: usize = 1024;
 /// How long a call waits for a place.
 const PLACE_MAX: Duration = Duration::from_secs(1);
-/// How long a call may take, with all its tries. Engines allow themselves less: half a minute for a page of
-/// large documents, and a few seconds for anything else.
-const CALL_MAX: Duration = Duration::from_secs(31);
+/// How long a call may take, with all its tries: longer than any engine allows itself.
+pub(super) const CALL_MAX: Duration = Duration::from_secs(12);
+/// The same for a page, whose documents may be large.
+pub(super) const PAGE_MAX: Duration = Duration::from_secs(31);
 /// Calls after which it is judged how many of them failed.
 const JUDGED: usize = 16;
 /// The same while it is being tried again.
@@ -72,9 +73,10 @@ impl Fuse {
         }
     }
 
-    /// Makes a call, or refuses to.
+    /// Makes a call that takes `within` at most, or refuses to.
     pub(super) async fn call<T, E: Outage>(
         &self,
+        within: Duration,
         call: impl Future<Output = Result<T, E>> + Send,
     ) -> Result<T, E> {
         let place = tokio::time::timeout(PLACE_MAX, self.places.acquire()).await;
@@ -82,7 +84,7 @@ impl Fuse {
             return Err(self.refused("busy", "too many calls wait for it"));
         };
         let bounded = async {
-            let answered = tokio::time::timeout(CALL_MAX, call).await;
+            let answered = tokio::time::timeout(within, call).await;
             answered.unwrap_or_else(|_| Err(self.refused("silent", "it does not answer in time")))
         };
         let judged = self
@@ -116,7 +118,7 @@ mod tests {
             asked.fetch_add(1, Ordering::Relaxed);
             Err::<(), _>(StoreError::Unavailable("dead".to_owned()))
         };
-        fuse.call(call).await.unwrap_err()
+        fuse.call(CALL_MAX, call).await.unwrap_err()
     }
 
     #[tokio::test]
@@ -130,7 +132,9 @@ mod tests {
         // The breaker reads the real clock: what heals it is time, and calls that succeed.
         tokio::time::sleep(LEFT_ALONE + Duration::from_millis(50)).await;
         for _ in 0..2 * TRIED {
-            fuse.call(async { Ok::<_, StoreError>(()) }).await.unwrap();
+            fuse.call(CALL_MAX, async { Ok::<_, StoreError>(()) })
+                .await
+                .unwrap();
         }
     }
 
@@ -138,7 +142,9 @@ mod tests {
     async fn an_answer_is_no_outage_however_unwelcome() {
         let fuse = Fuse::new("test");
         for _ in 0..100 {
-            let refused = fuse.call(async { Err::<(), _>(StoreError::Limit("big".to_owned())) });
+            let refused = fuse.call(CALL_MAX, async {
+                Err::<(), _>(StoreError::Limit("big".to_owned()))
+            });
             assert!(matches!(refused.await, Err(StoreError::Limit(_))));
         }
     }
@@ -146,7 +152,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_backend_holds_nobody_for_long() {
         let fuse = Fuse::new("test");
-        let silent = fuse.call(std::future::pending::<Result<(), StoreError>>());
+        let silent = fuse.call(CALL_MAX, std::future::pending::<Result<(), StoreError>>());
         assert!(matches!(silent.await, Err(StoreError::Unavailable(_))));
     }
 
@@ -157,7 +163,7 @@ mod tests {
             .places
             .acquire_many(u32::try_from(CALLS_MAX).unwrap())
             .await;
-        let refused = fuse.call(async { Ok::<_, StoreError>(()) }).await;
+        let refused = fuse.call(CALL_MAX, async { Ok::<_, StoreError>(()) }).await;
         assert!(refused.unwrap_err().to_string().contains("too many calls"));
     }
 }

@@ -24,6 +24,11 @@ pub(super) struct Served {
 }
 
 impl Served {
+    /// Whether writes wait.
+    pub(super) const fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// The backend, for a call that changes something.
     ///
     /// # Errors

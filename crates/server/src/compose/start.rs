@@ -53,7 +53,7 @@ pub(super) async fn start(config: &Config, seeds: Option<&Seeds>) -> anyhow::Res
 ///
 /// # Errors
 /// [`StartupError`](crate::StartupError) when it is not there, with everything that is known to be missing by then.
-async fn open(config: &Config, missing: &mut Missing) -> anyhow::Result<Started> {
+pub(super) async fn open(config: &Config, missing: &mut Missing) -> anyhow::Result<Started> {
     let Some(foundation) = Foundation::lay(config, missing)? else {
         std::mem::take(missing).finish()?;
         anyhow::bail!("the store was not opened");
