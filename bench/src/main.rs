@@ -15,6 +15,7 @@
 mod ambient;
 mod append;
 mod audit;
+mod canvas;
 mod crash;
 mod fanout;
 mod flags;
@@ -65,6 +66,7 @@ enum Subject {
     Guard,
     Append,
     Audit,
+    Canvas,
     Fanout,
     Gates,
     Flags,
@@ -90,6 +92,7 @@ fn main() -> Result<()> {
                     Subject::Guard => guard::measure(&options.server)?,
                     Subject::Append => append::measure()?,
                     Subject::Audit => audit::measure()?,
+                    Subject::Canvas => canvas::measure(&options.server)?,
                     Subject::Fanout => fanout::measure(&options.server, install_peers)?,
                     Subject::Flags => flags::measure(&options.server)?,
                     Subject::Gates => gates::measure()?,

@@ -27,6 +27,8 @@ enum What {
     Audit,
     /// Gated records, and the budget that they are paid from.
     Nexus,
+    /// Batches of commands of several clients, and the logs of their canvases.
+    Canvas,
 }
 
 /// Builds, kills, restarts and accounts.
@@ -44,6 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             What::Stream => "stream",
             What::Audit => "audit",
             What::Nexus => "nexus",
+            What::Canvas => "canvas",
         });
     if let Some(seed) = options.seed {
         drill.arg("--seed").arg(seed.to_string());

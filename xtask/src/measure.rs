@@ -31,6 +31,8 @@ enum Subject {
     Append,
     /// Audit records against the same loop; epochs and memory of a million logs.
     Audit,
+    /// Commits of canvases beside bare commits; one command on 10,000 nodes; recovery; seeking in a replay.
+    Canvas,
     /// A flag beside unleash-yggdrasil; OFREP beside a bare handler.
     Flags,
     /// All pure gates of one decision beside cedar-policy, with 1,000 and 1,000,000 tenants.
@@ -55,6 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Subject::Guard => "guard",
             Subject::Append => "append",
             Subject::Audit => "audit",
+            Subject::Canvas => "canvas",
             Subject::Flags => "flags",
             Subject::Gates => "gates",
             Subject::Fanout => "fanout",

@@ -8,6 +8,7 @@
 
 mod account;
 mod audit;
+mod canvas;
 mod history;
 mod load;
 mod nexus;
@@ -63,6 +64,8 @@ enum What {
     Audit,
     /// Gated records, and the budget that they are paid from.
     Nexus,
+    /// Batches of commands of several clients, and the logs of their canvases.
+    Canvas,
 }
 
 /// Drills, and prints `acked N lost N`.
@@ -76,6 +79,7 @@ pub(crate) fn run(binary: &Path, options: &Options) -> Result<()> {
         What::Stream => streams(binary, options.rounds, chance),
         What::Audit => audit::run(binary, options.rounds, chance),
         What::Nexus => nexus::run(binary, options.rounds, chance),
+        What::Canvas => canvas::run(binary, options.rounds, chance),
     }
 }
 

@@ -49,7 +49,7 @@ impl Subscriber {
         member: &Member,
         thread: &'static str,
     ) -> Result<Following> {
-        let mut stream = Stream::open(addr, member, thread, None)?;
+        let mut stream = Stream::open(addr, member, &path_of(thread), None)?;
         let reader = std::thread::spawn(move || {
             let mut seen = Vec::new();
             // The end of the connection is the end of what was seen.
@@ -77,7 +77,7 @@ pub(super) fn resume(
     if after == head {
         return Ok(entries);
     }
-    let mut stream = Stream::open(addr, member, thread, Some(after))?;
+    let mut stream = Stream::open(addr, member, &path_of(thread), Some(after))?;
     loop {
         let entry = Entry::of_event(&stream.next()?)?;
         let last = entry.cursor.text == head;
@@ -88,25 +88,33 @@ pub(super) fn resume(
     }
 }
 
+fn path_of(thread: &str) -> String {
+    format!("/sse/chat/{thread}")
+}
+
 /// An open SSE response.
-struct Stream {
+pub(super) struct Stream {
     connection: Connection,
     events: Events,
 }
 
 impl Stream {
-    fn open(addr: SocketAddr, member: &Member, thread: &str, after: Option<&str>) -> Result<Self> {
+    /// Opens the stream at `path`, after the cursor `after`.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub(super) fn open(
+        addr: SocketAddr,
+        member: &Member,
+        path: &str,
+        after: Option<&str>,
+    ) -> Result<Self> {
         let mut connection = Connection::open(addr)?;
         let mut headers = member.headers() + "accept: text/event-stream\r\n";
         if let Some(cursor) = after {
             headers += &format!("last-event-id: {cursor}\r\n");
         }
-        connection.send(&request(
-            "GET",
-            &format!("/sse/chat/{thread}"),
-            &headers,
-            "",
-        ))?;
+        connection.send(&request("GET", path, &headers, ""))?;
         let (status, head) = connection.head()?;
         if status != 200 {
             bail!("no stream: {head}");
@@ -115,7 +123,11 @@ impl Stream {
         Ok(Self { connection, events })
     }
 
-    fn next(&mut self) -> Result<Event> {
+    /// The next event.
+    ///
+    /// # Errors
+    /// When the stream ends or stalls.
+    pub(super) fn next(&mut self) -> Result<Event> {
         loop {
             if let Some(event) = self.events.next()? {
                 return Ok(event);
