@@ -1,8 +1,8 @@
 //! Durable commits of canvases, beside bare commits of one document to the same engine.
 //!
-//! A commit of a canvas waits for the disk twice, one after the other: for itself, with the head, the
-//! receipt and the version in one batch, and for the event that tells of it. On one canvas commits are
-//! made one after the other, whoever sends them.
+//! A commit of a canvas waits for the disk once, with the head, the receipt and the version in one
+//! batch; the event that tells of it is made durable beside that, by the same writer. On one canvas
+//! commits are made one after the other, whoever sends them.
 
 use std::{
     sync::Arc,
