@@ -87,6 +87,7 @@ pub(crate) static KINDS: &[Kind] = &[
             "cards",
             "settings",
             "runs",
+            "snippets",
             "record_changes",
             "deleted_records",
             "record_slots",

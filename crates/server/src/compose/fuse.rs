@@ -130,11 +130,15 @@ mod tests {
         let reached = asked.load(Ordering::Relaxed);
         assert!(reached < 40, "{reached} of 100 calls reached it");
         // The breaker reads the real clock: what heals it is time, and calls that succeed.
-        tokio::time::sleep(LEFT_ALONE + Duration::from_millis(50)).await;
+        let fine = || fuse.call(CALL_MAX, async { Ok::<_, StoreError>(()) });
+        let healed = async {
+            while fine().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(60 * LEFT_ALONE, healed).await.unwrap();
         for _ in 0..2 * TRIED {
-            fuse.call(CALL_MAX, async { Ok::<_, StoreError>(()) })
-                .await
-                .unwrap();
+            fine().await.unwrap();
         }
     }
 
