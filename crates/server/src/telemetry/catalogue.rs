@@ -1,10 +1,10 @@
 //! Everything that is measured, by name.
 //!
-//! **Invariant:** counters without labels exist from the start, at zero: what an alert waits for is
+//! **Invariant:** counters and gauges without labels exist from the start, at zero: what an alert waits for is
 //! seen when it happens for the first time. Labels have values that are known when the server is
 //! built: routes, gates, rails, engines; never a tenant, a user or what a caller sent.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
 use super::queue::counted;
 
@@ -17,11 +17,13 @@ pub(super) enum Kind {
     Labelled,
     /// Rises and falls.
     Gauge,
+    /// Rises and falls, and is labelled.
+    LabelledGauge,
     /// Counted in buckets of seconds, or of members of a group.
     Histogram,
 }
 
-use Kind::{Counter, Gauge, Histogram, Labelled};
+use Kind::{Counter, Gauge, Histogram, Labelled, LabelledGauge};
 
 /// Name, kind, and what it says.
 pub(super) const METRICS: &[(&str, Kind, &str)] = &[
@@ -39,6 +41,21 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
         "tenantry_store_errors_total",
         Labelled,
         "Calls that an engine failed, also by kind",
+    ),
+    (
+        "tenantry_backend_refusals_total",
+        Labelled,
+        "Calls that were refused at once because a backend fails, by backend and why",
+    ),
+    (
+        "tenantry_redis_append_batch_size",
+        Histogram,
+        "Appends that were sent to Redis together",
+    ),
+    (
+        "tenantry_redis_reconnects_total",
+        Counter,
+        "Connections to Redis that were made anew",
     ),
     (
         "tenantry_engine_commit_group_size",
@@ -62,7 +79,7 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     ),
     (
         "tenantry_realtime_connections",
-        Gauge,
+        LabelledGauge,
         "Open streams, by rail and transport",
     ),
     (
@@ -205,7 +222,11 @@ pub(super) fn describe() {
                 counter!(name).absolute(0);
             }
             Labelled => describe_counter!(name, says),
-            Gauge => describe_gauge!(name, says),
+            Gauge => {
+                describe_gauge!(name, says);
+                gauge!(name).set(0.0);
+            }
+            LabelledGauge => describe_gauge!(name, says),
             Histogram => describe_histogram!(name, Unit::Count, says),
         }
     }

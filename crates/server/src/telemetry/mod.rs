@@ -156,7 +156,7 @@ where
 fn start_metrics() -> Result<PrometheusHandle, BuildError> {
     let prometheus = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_BUCKETS_S)?
-        .set_buckets_for_metric(Matcher::Suffix("_group_size".to_owned()), &GROUP_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &GROUP_BUCKETS)?
         .install_recorder()?;
     catalogue::describe();
     Ok(prometheus)

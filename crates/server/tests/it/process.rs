@@ -126,6 +126,83 @@ impl Server {
     }
 }
 
+/// `tenantry serve` of a fresh installation, whose configuration goes on with `more`; it has one resident.
+pub(crate) async fn serve(more: &str) -> Server {
+    serve_of(&[], more).await
+}
+
+/// The same of an installation that `init` makes with the arguments `with`.
+pub(crate) async fn serve_of(with: &[String], more: &str) -> Server {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (file, data) = (
+        folder.path().join("tenantry.toml"),
+        folder.path().join(DATA),
+    );
+    let made = tenantry()
+        .args(["init", "--listen", "127.0.0.1:0"])
+        .args([Path::new("--config"), &file, Path::new("--data"), &data])
+        .args(with)
+        .output()
+        .expect("the binary runs");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    std::fs::write(&file, format!("{text}\n{more}")).expect("it is written");
+    let mut child = tenantry()
+        .args([Path::new("serve"), Path::new("--config"), &file])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+    let listening = |line: &String| line.contains("\"listening\"");
+    let line = lines.by_ref().map_while(Result::ok).find(listening);
+    let line: serde_json::Value = serde_json::from_str(&line.expect("it listens")).expect("JSON");
+    // A pipe that nobody reads would stop the server.
+    std::thread::spawn(move || lines.for_each(drop));
+    let mut server = Server {
+        child,
+        facts: Facts {
+            url: format!("http://{}", line["address"].as_str().expect("an address")),
+            tenants: Vec::new(),
+            projects: Vec::new(),
+            tokens: Vec::new(),
+            bootstrap_key: std::fs::read_to_string(data.join("secrets/bootstrap.key"))
+                .map(|key| key.trim().to_owned())
+                .expect("a key"),
+        },
+        folder,
+        client: reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .expect("a client"),
+    };
+    let body = serde_json::json!({
+        "email": "ada@north.example", "password": "correct horse battery", "tenant_name": "North",
+    });
+    let signed_up = server
+        .client
+        .post(format!("{}/auth/signup", server.facts.url));
+    let answer = signed_up.json(&body).send().await.expect("an answer");
+    let answer: serde_json::Value = answer.json().await.expect("JSON");
+    let text = |at: &str| {
+        answer
+            .pointer(at)
+            .and_then(|text| text.as_str())
+            .expect(at)
+            .to_owned()
+    };
+    server.facts.tenants.push(text("/tenant/id"));
+    server.facts.projects.push(text("/project/id"));
+    server.facts.tokens.push(text("/access_token"));
+    server
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.child.kill().ok();
