@@ -13,7 +13,7 @@ use store::{
     Batch, CommitError, DOCUMENT_ID_BYTES_MAX, DocKey, Document, Documents, LIST_LIMIT_MAX,
     Listing, Partition, StoreError, Version,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     answer::{Damaged, Fault},
@@ -26,6 +26,8 @@ use crate::{
     tries::{OPERATION_WAIT_MAX, Tries},
 };
 
+/// How long the emulator shows some documents of a commit and not yet the others, at most and nearly always.
+const EMULATOR_TEARS_MAX: Duration = Duration::from_millis(5);
 /// Longest wait for a page, which may be many bytes.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -36,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ends: Ends,
+    /// The emulator answers, whose queries see commits half done.
+    pub(crate) tears: bool,
 }
 
 impl Core {
@@ -137,7 +141,7 @@ impl Core {
     ) -> Result<Vec<Document>, StoreError> {
         let limit = listing.limit.clamp(1, LIST_LIMIT_MAX);
         let mut range = Range::of(&self.names, partition, listing);
-        let (mut page, mut moment) = (Vec::new(), None);
+        let (mut page, mut moment) = (Vec::new(), self.settled(&range).await?);
         loop {
             let missing = limit - page.len();
             let (stored, read_at) = self.page(&range, missing, moment).await?;
@@ -149,11 +153,22 @@ impl Core {
                 // Some of them have ended: what follows is read as it was at the same moment.
                 Some(last) if read == missing && page.len() < limit => {
                     range = range.after(last);
-                    moment = read_at;
+                    moment = moment.or(read_at);
                 }
                 _ => return Ok(page),
             }
         }
+    }
+
+    /// A moment at which documents can be read together: any, for the service. The emulator carries a
+    /// commit out document by document for everybody to see, but not for who looks back a little later.
+    async fn settled(&self, range: &Range) -> Result<Option<Moment>, StoreError> {
+        if !self.tears {
+            return Ok(None);
+        }
+        let (_, read_at) = self.page(range, 1, None).await?;
+        sleep(EMULATOR_TEARS_MAX).await;
+        Ok(read_at)
     }
 
     /// Stored documents of a range, and when they were read.

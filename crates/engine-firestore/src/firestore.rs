@@ -40,6 +40,7 @@ impl Firestore {
             clock,
             entropy,
             ends: Ends::new(),
+            tears: settings.location.is_emulator(),
         })))
     }
 

@@ -40,6 +40,45 @@ async fn pages_are_full_although_much_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_of_one_moment_although_much_has_ended() {
+    let store = open().await;
+    let documents = store.documents();
+    let end = store.world.clock.now().plus(LIFE);
+    let batch = (1..=8).fold(Batch::new(), |batch, n| {
+        batch.put_until(&store.key(&format!("{n:02}")), "x", end)
+    });
+    documents.commit(batch).await.unwrap();
+    store.world.clock.advance(LIFE);
+    let (first, last) = (store.key("00"), store.key("99"));
+    let writer = {
+        let documents = store.documents();
+        tokio::spawn(async move {
+            for round in 0_u64.. {
+                let batch = Batch::new().put(&first, round.to_string());
+                documents
+                    .commit(batch.put(&last, round.to_string()))
+                    .await
+                    .unwrap();
+            }
+        })
+    };
+    let listing = Listing {
+        limit: 4,
+        ..Listing::default()
+    };
+    for _ in 0..30 {
+        // It takes three questions to get from the first to the last.
+        let page = documents.list(&store.partition(), &listing).await.unwrap();
+        let values: Vec<_> = page.iter().map(|found| &found.value).collect();
+        assert!(
+            values.len() != 1 && values.windows(2).all(|pair| pair[0] == pair[1]),
+            "{values:?}"
+        );
+    }
+    writer.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_node_knows_what_has_ended_and_what_has_not() {
     let store = open().await;
     let (near, far) = (

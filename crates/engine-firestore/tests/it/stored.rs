@@ -39,6 +39,10 @@ async fn contradictions_and_repetitions_are_told_apart() {
         .expect_version(&key, version)
         .expect_absent(&key);
     assert_eq!(documents.commit(both).await, conflict(&key));
+    let both = Batch::new()
+        .expect_absent(&key)
+        .expect_version(&key, version);
+    assert_eq!(documents.commit(both).await, conflict(&key));
     let twice = Batch::new()
         .expect_version(&key, version)
         .expect_version(&key, version);
