@@ -213,6 +213,12 @@ impl Work {
             ..
         } = self;
         let key = permit.mutation().key.clone();
+        // Making a replay takes its time, and others may be made first.
+        run.alive_until = runs.deps.clock.now().plus(LEASE);
+        let version = match runs.put(&key, &run, version).await {
+            Ok(Some(version)) => version,
+            _ => version,
+        };
         let range = ReplayRange {
             from_rev: run.revs.first().map(|first| first - 1),
             to_rev: run.revs.last().copied(),

@@ -232,6 +232,36 @@ async fn a_canvas_is_made_edited_read_and_taken_back() {
         server.get(alice, "/canvas/cv_1/commits?after=x").await.is(),
         (400, "query_invalid")
     );
+    let played = server.get(alice, "/canvas/cv_1/player?rev=1").await;
+    assert_eq!(played.body["keyframe"]["commit"]["rev"], 1);
+    assert_eq!(
+        played.body["keyframe"]["state_hash"],
+        done.body["state_hash"]
+    );
+    assert_eq!(played.body["keyframe"]["nodes"][0]["id"], "a");
+    // The third commit restores, so it begins the next part.
+    let commits = played.body["commits"].as_array().unwrap();
+    assert_eq!(
+        (commits.len(), &commits[0]["rev"], &played.body["next"]),
+        (1, &json!(2), &json!("3"))
+    );
+    let rest = server.get(alice, "/canvas/cv_1/player?rev=3").await;
+    assert_eq!(
+        (&rest.body["epoch"], &rest.body["next"]),
+        (&json!(2), &json!(null))
+    );
+    assert!(rest.body["resume_id"].is_string());
+    for (query, answer) in [
+        ("rev=1&at=2026-01-01T00:00:00Z", (400, "query_invalid")),
+        ("rev=x", (400, "query_invalid")),
+        ("at=yesterday", (400, "query_invalid")),
+        ("rev=9", (404, "not_found")),
+    ] {
+        let refused = server
+            .get(alice, &format!("/canvas/cv_1/player?{query}"))
+            .await;
+        assert_eq!(refused.is(), answer, "{query}");
+    }
 }
 
 #[actix_web::test]
