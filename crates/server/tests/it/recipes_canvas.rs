@@ -1,7 +1,7 @@
 //! Recipes of the canvas routes.
 
 use identity::http::ManifestEntry;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     client::{Caller, Request},
@@ -11,6 +11,8 @@ use crate::{
 
 /// The canvas of the victim.
 const CANVAS: &str = "cv_victim";
+/// A run on it.
+const RUN: &str = "rn_victim";
 
 /// Makes the victim's canvas, with a node in it.
 pub(crate) async fn settle(server: &Server, owner: &Caller) {
@@ -21,6 +23,28 @@ pub(crate) async fn settle(server: &Server, owner: &Caller) {
         {"cmd_id": "1", "kind": "node.create", "args": {"node": "n1", "type": "note", "props": {"text": CANARY}}}]});
     let path = format!("/canvas/{CANVAS}/commands");
     succeed(server, owner, Request::new("POST", path).json(&commands)).await;
+    let path = format!("/canvas/{CANVAS}/runs");
+    succeed(server, owner, Request::new("POST", path).json(&run(RUN))).await;
+    all_ended(server, owner).await;
+}
+
+/// Waits for the runs on the canvas, which go on after they were answered: nothing changes then.
+async fn all_ended(server: &Server, owner: &Caller) {
+    let path = format!("/canvas/{CANVAS}/runs");
+    loop {
+        let runs = succeed(server, owner, Request::new("GET", &path)).await;
+        let mut runs = runs["items"].as_array().unwrap().iter();
+        if runs.all(|run| run["status"] != "running") {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A run that makes a node, called as the run is.
+fn run(id: &str) -> Value {
+    json!({"run_id": id, "name": CANARY, "agent": "bot", "base_rev": 1, "mode": "rebase", "steps": [
+        {"commands": [{"cmd_id": "1", "kind": "node.create", "args": {"node": id, "type": "note"}}]}]})
 }
 
 /// A request of the owner that succeeds.
@@ -33,6 +57,7 @@ pub(crate) async fn canvas_recipe(
     let path = entry
         .path
         .replace("{canvas_id}", CANVAS)
+        .replace("{run_id}", RUN)
         .replace("{rev}", "1");
     let request = Request::new(method, path);
     let batch = fresh("batch");
@@ -72,6 +97,12 @@ pub(crate) async fn canvas_recipe(
             let request = Request::new("POST", format!("/canvas/{id}/restore"));
             (request.json(&restore), &[200])
         }
+        ("POST", "/canvas/{canvas_id}/runs") => {
+            all_ended(server, &victim.owner).await;
+            let id = format!("rn_{}", fresh("run"));
+            (request.json(&run(&id)), &[201])
+        }
+        ("POST", "/canvas/{canvas_id}/runs/{run_id}/cancel") => (request, &[200]),
         ("POST", "/canvas/{canvas_id}/replays") => (request.json(&json!({"to_rev": 1})), &[201]),
         ("POST", "/canvas/{canvas_id}/previews") => (request.json(&json!({"rev": 1})), &[201]),
         _ => panic!("no recipe for {entry}: add one, so that the route is attacked"),

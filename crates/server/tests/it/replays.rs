@@ -1,11 +1,13 @@
 //! Replays and pictures of canvases: made behind the gates, fetched from the store, checked by a stranger.
 
+use std::{fs, path::Path};
+
 use canvas::replay::Replay;
 use serde_json::{Value, json};
 
 use crate::{
     client::{Caller, Reply, Request, open, send},
-    process::Server,
+    process::{Server, tenantry},
     recipes::succeed,
 };
 
@@ -93,9 +95,116 @@ async fn a_replay_is_an_artifact_of_its_canvas_that_a_stranger_can_check() {
         let trail = succeed(&server, &ada, Request::new("GET", path)).await;
         let mut items = trail["items"].as_array().unwrap().iter();
         let said =
-            items.any(|item| item["action"] == "canvas.replay" && item["outcome"] == outcome);
-        assert!(said, "{trail}");
+            items.find(|item| item["action"] == "canvas.replay" && item["outcome"] == outcome);
+        let said = said.unwrap_or_else(|| panic!("{trail}"));
+        if outcome == "done" {
+            assert_eq!(said["metadata"]["canvas_id"], "cv_1", "it names both");
+        }
     }
+}
+
+/// What `tenantry canvas verify` says of a file.
+fn verify(file: &Path, more: &[&str]) -> (Option<i32>, String) {
+    let mut command = tenantry();
+    let output = command
+        .args(["canvas", "verify"])
+        .arg(file)
+        .args(more)
+        .output();
+    let output = output.unwrap();
+    let said = [output.stdout.as_slice(), &output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+/// The run, once it is over.
+async fn ended(server: &Server, caller: &Caller, path: &str) -> Value {
+    loop {
+        let run = succeed(server, caller, Request::new("GET", path)).await;
+        if !["queued", "running"].contains(&run["status"].as_str().unwrap()) {
+            return run;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_of_an_agent_is_a_replay_that_is_checked_without_a_server() {
+    let server = Server::start();
+    let ada = Caller::resident(&server, 0);
+    edited(&server, &ada, "cv_1").await;
+    let make = |node: &str, after_ms| json!({"after_ms": after_ms, "commands": [{"cmd_id": "1", "kind": "node.create", "args": {"node": node, "type": "note"}}]});
+    let run = json!({"run_id": "rn_1", "name": "tidy up", "agent": "layout.bot", "base_rev": 3, "steps": [make("a", 0), make("b", 20)]});
+    let begun = post(&server, &ada, "/canvas/cv_1/runs", &run).await;
+    assert_eq!(begun.status, 201, "{}", begun.visible());
+    assert_eq!(begun.header("location"), Some("/canvas/cv_1/runs/rn_1"));
+    let run_again = post(&server, &ada, "/canvas/cv_1/runs", &run).await;
+    assert_eq!(run_again.status, 200, "{}", run_again.visible());
+    let ended = ended(&server, &ada, "/canvas/cv_1/runs/rn_1").await;
+    assert_eq!(ended["status"], "succeeded", "{ended}");
+    assert_eq!(
+        ended["steps"],
+        json!([{"status": "succeeded", "rev": 4}, {"status": "succeeded", "rev": 5}])
+    );
+    let listed = Request::new("GET", "/canvas/cv_1/runs");
+    assert_eq!(
+        succeed(&server, &ada, listed).await["items"],
+        json!([ended])
+    );
+    let over = post(&server, &ada, "/canvas/cv_1/runs/rn_1/cancel", &json!({})).await;
+    assert_eq!((over.status, over.json()), (200, ended.clone()));
+
+    let place = format!("/artifacts/{}", ended["asset_id"].as_str().unwrap());
+    let artifact = succeed(&server, &ada, Request::new("GET", &place)).await;
+    assert_eq!(
+        (
+            &artifact["parent_canvas_id"],
+            &artifact["meta"]["run_id"],
+            &artifact["meta"]["from_rev"]
+        ),
+        (&json!("cv_1"), &json!("rn_1"), &json!(3))
+    );
+    let content = Request::new("GET", format!("{place}/content"));
+    let content = open(&server, &ada, &content).await;
+    let mut bytes = content.bytes().await.unwrap().to_vec();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.replay");
+    fs::write(&file, &bytes).unwrap();
+    let manifest = artifact["meta"]["manifest_hash"].as_str().unwrap();
+    let (code, said) = verify(&file, &["--manifest", manifest]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.starts_with("verified: revisions 3 to 5 of cv_1"),
+        "{said}"
+    );
+    let (code, said) = verify(&file, &["--manifest", &"0".repeat(64)]);
+    assert!(code == Some(1) && said.contains("REFUSED"), "{said}");
+    let segment = Replay::open(&bytes).unwrap().segments()[0].offset;
+    bytes[segment] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let (code, said) = verify(&file, &[]);
+    assert!(
+        code == Some(1) && said.contains("the revisions 3 to 5 were changed"),
+        "{said}"
+    );
+
+    let trail = Request::new("GET", "/canvas/cv_1/audit?limit=1000");
+    let trail = succeed(&server, &ada, trail).await;
+    let of_run: Vec<(&str, &Value)> = trail["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["metadata"]["run_id"] == "rn_1" && item["action"] != "canvas.run")
+        .map(|item| (item["action"].as_str().unwrap(), &item["metadata"]["agent"]))
+        .collect();
+    let bot = json!("layout.bot");
+    assert_eq!(
+        of_run,
+        [
+            ("canvas.command", &bot),
+            ("canvas.command", &bot),
+            ("canvas.run.end", &bot)
+        ]
+    );
 }
 
 #[tokio::test]
