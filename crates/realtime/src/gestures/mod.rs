@@ -26,7 +26,7 @@ const KIND_BYTES_MAX: usize = 32;
 const KINDS_MAX: usize = 8;
 /// Gestures of one canvas, those that ended just now included.
 const SLOTS_MAX: usize = 2048;
-/// All of one canvas as they are told, in bytes.
+/// All of one canvas as frames, in bytes.
 const BYTES_MAX: usize = 256 * 1024;
 /// Between two times of telling, at least.
 const COALESCED: Duration = Duration::from_millis(33);
@@ -85,8 +85,8 @@ pub(crate) struct Gestures {
 }
 
 struct Slot {
-    /// As it is told; `None` when it has ended.
-    entry: Option<Bytes>,
+    /// The frame that tells it; `None` when it has ended.
+    frame: Option<Bytes>,
     /// The change that made it, and the last one.
     made: u64,
     changed: u64,
@@ -101,18 +101,25 @@ pub(crate) struct Seen {
     changes: u64,
 }
 
+/// A gesture as it is told, or that it has ended.
 #[derive(Serialize)]
-struct Shown<'a> {
-    user_id: &'a str,
+struct Told<'a> {
+    op: &'static str,
+    actor: Actor<'a>,
     kind: &'a str,
-    data: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<bool>,
 }
 
 #[derive(Serialize)]
-struct Ended<'a> {
+struct Actor<'a> {
     user_id: &'a str,
-    kind: &'a str,
 }
+
+/// Tells a reader to forget what it knows: all that is there comes next.
+const RESET: &[u8] = br#"{"op":"gesture","reset":true}"#;
 
 impl Gestures {
     /// Takes a gesture of `actor`.
@@ -131,22 +138,18 @@ impl Gestures {
         }
         let key = (actor.clone(), SmolStr::new(kind));
         let known = self.slots.get(&key);
-        if known.is_none_or(|slot| slot.entry.is_none()) && self.kinds_of(actor) >= KINDS_MAX {
+        if known.is_none_or(|slot| slot.frame.is_none()) && self.kinds_of(actor) >= KINDS_MAX {
             return Err(GestureRefused::TooManyKinds);
         }
-        let entry = json(&Shown {
-            user_id: actor.as_str(),
-            kind,
-            data,
-        });
-        let bytes = self.bytes - known.map_or(0, Slot::bytes) + entry.len();
+        let frame = told(actor, kind, Some(data));
+        let bytes = self.bytes - known.map_or(0, Slot::bytes) + frame.len();
         if bytes > BYTES_MAX || (known.is_none() && self.slots.len() >= SLOTS_MAX) {
             return Ok(Taken::Dropped);
         }
         self.bytes = bytes;
         self.changes += 1;
         let slot = Slot {
-            entry: Some(entry),
+            frame: Some(frame),
             made: known.map_or(self.changes, |slot| slot.made),
             changed: self.changes,
             until: now + LIFE,
@@ -166,7 +169,7 @@ impl Gestures {
         let first = (actor.clone(), SmolStr::default());
         let own = self.slots.range(first..);
         own.take_while(|((user, _), _)| user == actor)
-            .filter(|(_, slot)| slot.entry.is_some())
+            .filter(|(_, slot)| slot.frame.is_some())
             .count()
     }
 
@@ -203,12 +206,12 @@ impl Gestures {
             if slot.until > now {
                 return true;
             }
-            let Some(entry) = slot.entry.take() else {
+            let Some(frame) = slot.frame.take() else {
                 *forgotten = slot.changed.max(*forgotten);
                 return false;
             };
             // That it ended is known for as long as it would have lived.
-            *bytes -= entry.len();
+            *bytes -= frame.len();
             *changes += 1;
             slot.changed = *changes;
             slot.until = now + LIFE;
@@ -217,8 +220,8 @@ impl Gestures {
         self.ends = self.slots.values().map(|slot| slot.until).min();
     }
 
-    /// What changed since `seen`, but for `own` gestures, as a frame. It is asked when the reader can
-    /// take one, so that it is as new as can be and nothing waits for a slow reader.
+    /// What changed since `seen`, but for `own` gestures, as frames one after the other. It is asked when
+    /// the reader can take them, so that they are as new as can be and nothing waits for a slow reader.
     pub(crate) fn after(&self, seen: &mut Seen, own: &UserId) -> Option<Bytes> {
         if seen.times == self.times {
             return None;
@@ -230,31 +233,28 @@ impl Gestures {
             times: self.times,
             changes: self.changes,
         };
-        let (mut shown, mut ended) = (BytesMut::new(), BytesMut::new());
+        let mut frames = BytesMut::new();
+        if reset {
+            frames.put_slice(&text_frame(RESET));
+        }
         for ((user, kind), slot) in &self.slots {
             if slot.changed <= before || user == own {
                 continue;
             }
-            match &slot.entry {
-                Some(entry) => list(&mut shown, entry),
-                None if slot.made <= before => {
-                    let user_id = user.as_str();
-                    list(&mut ended, &json(&Ended { user_id, kind }));
-                }
+            match &slot.frame {
+                Some(frame) => frames.put_slice(frame),
+                None if slot.made <= before => frames.put_slice(&told(user, kind, None)),
                 // Its life was not told either.
                 None => {}
             }
         }
-        if shown.is_empty() && ended.is_empty() && !reset {
-            return None;
-        }
-        Some(frame(&shown, &ended, reset))
+        (!frames.is_empty()).then(|| frames.freeze())
     }
 }
 
 impl Slot {
     fn bytes(&self) -> usize {
-        self.entry.as_ref().map_or(0, Bytes::len)
+        self.frame.as_ref().map_or(0, Bytes::len)
     }
 }
 
@@ -265,30 +265,18 @@ fn is_kind(text: &str) -> bool {
         && text.bytes().all(rest)
 }
 
-fn json(value: &impl Serialize) -> Bytes {
-    serde_json::to_vec(value).unwrap_or_default().into()
-}
-
-fn frame(shown: &[u8], ended: &[u8], reset: bool) -> Bytes {
-    let reset: &[u8] = if reset { b",\"reset\":true" } else { b"" };
-    let parts = [
-        &b"{\"op\":\"gesture\",\"gestures\":["[..],
-        shown,
-        b"],\"ended\":[",
-        ended,
-        b"]",
-        reset,
-        b"}",
-    ];
-    text_frame(&parts.concat())
-}
-
-/// Adds one item to the items of a JSON list.
-fn list(items: &mut BytesMut, item: &[u8]) {
-    if !items.is_empty() {
-        items.put_u8(b',');
-    }
-    items.put_slice(item);
+/// The frame that tells a gesture, or that it has ended.
+fn told(actor: &UserId, kind: &str, data: Option<&RawValue>) -> Bytes {
+    let told = Told {
+        op: "gesture",
+        actor: Actor {
+            user_id: actor.as_str(),
+        },
+        kind,
+        data,
+        ended: data.is_none().then_some(true),
+    };
+    text_frame(&serde_json::to_vec(&told).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -19,11 +19,28 @@ fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// What a frame says.
-fn said(frame: &Bytes) -> Value {
-    // The header of a short or medium frame.
-    let start = if frame[1] < 126 { 2 } else { 4 };
-    serde_json::from_slice(&frame[start..]).unwrap()
+/// What frames say.
+fn said(mut frames: &[u8]) -> Vec<Value> {
+    let mut said = Vec::new();
+    while let [_, short, rest @ ..] = frames {
+        // The header of a short or medium frame.
+        let (length, rest) = match short {
+            126 => (
+                usize::from(u16::from_be_bytes([rest[0], rest[1]])),
+                &rest[2..],
+            ),
+            short => (usize::from(*short), rest),
+        };
+        said.push(serde_json::from_slice(&rest[..length]).unwrap());
+        frames = &rest[length..];
+    }
+    said
+}
+
+/// Whose gesture it is, and of which kind.
+fn name(said: &Value) -> (String, String) {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&said["actor"]["user_id"]), text(&said["kind"]))
 }
 
 /// Everyone's gestures as a reader knows them.
@@ -31,28 +48,24 @@ fn said(frame: &Bytes) -> Value {
 struct Reader {
     seen: Seen,
     known: BTreeMap<(String, String), String>,
-    frames: usize,
+    looks: usize,
 }
 
 impl Reader {
     fn look(&mut self, gestures: &Gestures) {
-        let Some(frame) = gestures.after(&mut self.seen, &user(999)) else {
+        let Some(frames) = gestures.after(&mut self.seen, &user(999)) else {
             return;
         };
-        self.frames += 1;
-        let frame = said(&frame);
-        if frame["reset"] == true {
-            self.known.clear();
-        }
-        let name = |entry: &Value| {
-            let text = |member: &str| entry[member].as_str().unwrap().to_owned();
-            (text("user_id"), text("kind"))
-        };
-        for entry in frame["gestures"].as_array().unwrap() {
-            self.known.insert(name(entry), entry["data"].to_string());
-        }
-        for entry in frame["ended"].as_array().unwrap() {
-            self.known.remove(&name(entry));
+        self.looks += 1;
+        for said in said(&frames) {
+            assert_eq!(said["op"], "gesture");
+            if said["reset"] == true {
+                self.known.clear();
+            } else if said["ended"] == true {
+                self.known.remove(&name(&said));
+            } else {
+                self.known.insert(name(&said), said["data"].to_string());
+            }
         }
     }
 }
@@ -72,7 +85,7 @@ fn the_latest_wins_and_is_told_once_in_33_ms() {
         }
         reader.look(&gestures);
     }
-    assert!((29..=31).contains(&reader.frames), "{}", reader.frames);
+    assert!((29..=31).contains(&reader.looks), "{}", reader.looks);
     let end = start + ms(1040);
     assert!(gestures.flush(end));
     reader.look(&gestures);
@@ -111,11 +124,11 @@ fn who_is_slow_gets_the_latest_of_each_and_nothing_in_between() {
         gestures.flush(start + ms(n * 40));
     }
     slow.look(&gestures);
-    assert_eq!(slow.frames, 1);
+    assert_eq!(slow.looks, 1);
     let known: Vec<_> = slow.known.values().collect();
     assert_eq!(known, ["49", "49", "49"]);
     slow.look(&gestures);
-    assert_eq!(slow.frames, 1, "the same again");
+    assert_eq!(slow.looks, 1, "the same again");
 }
 
 #[test]
@@ -154,9 +167,8 @@ fn ones_own_are_not_told_to_oneself() {
     gestures.flush(now);
     assert!(gestures.after(&mut Seen::default(), &user(1)).is_none());
     let told = gestures.after(&mut Seen::default(), &user(2)).unwrap();
-    let shown = serde_json::json!({"op": "gesture", "ended": [],
-        "gestures": [{"user_id": "u_1", "kind": "pointer", "data": 1}]});
-    assert_eq!(said(&told), shown);
+    let shown = json!({"op": "gesture", "actor": {"user_id": "u_1"}, "kind": "pointer", "data": 1});
+    assert_eq!(said(&told), [shown]);
 }
 
 #[test]
@@ -227,9 +239,9 @@ proptest! {
         lazy.look(&gestures);
         let mut there = BTreeMap::new();
         for ((user, kind), slot) in &gestures.slots {
-            if let Some(entry) = &slot.entry {
-                let entry: Value = serde_json::from_slice(entry).unwrap();
-                there.insert((user.to_string(), kind.to_string()), entry["data"].to_string());
+            if let Some(frame) = &slot.frame {
+                let data = said(frame)[0]["data"].to_string();
+                there.insert((user.to_string(), kind.to_string()), data);
             }
         }
         prop_assert_eq!(&lazy.known, &there);

@@ -14,9 +14,14 @@ fn pointer(data: impl Into<Value>) -> Value {
     json!({"op": "gesture", "kind": "pointer", "data": data.into()})
 }
 
-/// The next gestures that are heard.
+/// How others hear a pointer.
+fn shown(user: &str, data: impl Into<Value>) -> Value {
+    json!({"op": "gesture", "actor": {"user_id": user}, "kind": "pointer", "data": data.into()})
+}
+
+/// The next gesture that is heard.
 async fn heard(ws: &mut Ws) -> Value {
-    ws.op("gesture").await["gestures"].take()
+    ws.op("gesture").await
 }
 
 /// Takes part in the canvas, and waits until that is certain.
@@ -34,24 +39,25 @@ async fn others_hear_a_gesture_and_who_comes_later_as_well() {
     let (mut his, _) = viewer.ws(None).await;
     there(&mut his).await;
     hers.send(pointer(json!({"x": 1, "y": 2}))).await;
-    let shown = json!([{"user_id": "u_alice", "kind": "pointer", "data": {"x": 1, "y": 2}}]);
-    assert_eq!(heard(&mut his).await, shown);
+    let hers_shown = shown("u_alice", json!({"x": 1, "y": 2}));
+    assert_eq!(heard(&mut his).await, hers_shown);
     let bob = app.member("t_a", "u_bob", Role::Member);
     let (mut late, _) = bob.ws(None).await;
-    assert_eq!(heard(&mut late).await, shown);
+    assert_eq!(heard(&mut late).await, hers_shown);
     // Who may only look may point as well; nobody hears themselves.
     his.send(pointer(7)).await;
-    let shown = json!([{"user_id": "u_viewer", "kind": "pointer", "data": 7}]);
-    assert_eq!(heard(&mut hers).await, shown);
-    assert_eq!(heard(&mut late).await, shown);
+    assert_eq!(heard(&mut hers).await, shown("u_viewer", 7));
+    assert_eq!(heard(&mut late).await, shown("u_viewer", 7));
     // What is over ends for those who knew of it.
     let ended = loop {
-        let frame = late.op("gesture").await;
-        if frame["ended"] != json!([]) {
-            break frame["ended"].clone();
+        let said = heard(&mut late).await;
+        if said["ended"] == true {
+            break said;
         }
     };
-    assert_eq!(ended[0], json!({"user_id": "u_alice", "kind": "pointer"}));
+    let alice = json!({"user_id": "u_alice"});
+    let over = json!({"op": "gesture", "actor": alice, "kind": "pointer", "ended": true});
+    assert_eq!(ended, over);
 }
 
 #[tokio::test]
@@ -79,7 +85,7 @@ async fn canvases_of_the_same_name_do_not_share_gestures() {
     for (ear, mouth) in &mut others {
         mouth.send(pointer("own")).await;
         // The first that they hear is their own.
-        assert_eq!(heard(ear).await[0]["data"], "own");
+        assert_eq!(heard(ear).await["data"], "own");
     }
 }
 
@@ -103,7 +109,7 @@ async fn a_flood_is_slowed_down_and_its_last_gesture_counts() {
     let listens = async {
         let (mut frames, mut last) = (0, Value::Null);
         while last != json!(GESTURES - 1) {
-            last = heard(&mut his).await[0]["data"].take();
+            last = heard(&mut his).await["data"].take();
             frames += 1;
         }
         frames
@@ -124,7 +130,7 @@ async fn a_gesture_leaves_no_trace() {
     there(&mut his).await;
     let before = app.recorder.lines();
     hers.send(pointer("canary")).await;
-    assert_eq!(heard(&mut his).await[0]["data"], "canary");
+    assert_eq!(heard(&mut his).await["data"], "canary");
     assert_eq!(app.recorder.lines(), before);
     let (_, route) = app.route().await;
     let bounds = app.log.bounds(route.stream()).await.unwrap();
