@@ -46,8 +46,11 @@ impl Documents for RoutedDocuments {
     async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
         let expected = batch.expectations().iter().map(|(key, _)| key);
         let keys = expected.chain(batch.writes().iter().map(|(key, _)| key));
-        let backend = self.0.serve_batch(keys).await?;
-        backend.commit(batch).await
+        match self.0.serve_batch(keys).await? {
+            Some(backend) => backend.commit(batch).await,
+            // Nothing is to be done, and nobody has to do it.
+            None => Ok(Version(0)),
+        }
     }
 }
 

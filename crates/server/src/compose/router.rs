@@ -120,14 +120,14 @@ impl Router {
         self.serve(kind, &place).await
     }
 
-    /// The one backend of all `keys`.
+    /// The one backend of all `keys`; `None` when there are none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when they are on several: what is committed together is on one engine.
     pub(super) async fn serve_batch(
         &self,
         keys: impl Iterator<Item = &DocKey> + Send,
-    ) -> Result<Arc<Backend>, StoreError> {
+    ) -> Result<Option<Arc<Backend>>, StoreError> {
         let mut found: Option<(&'static Kind, Arc<Backend>)> = None;
         let mut last: Option<&DocKey> = None;
         for key in keys {
@@ -148,8 +148,7 @@ impl Router {
                 }
             }
         }
-        let found = found.map(|(_, backend)| backend);
-        found.ok_or_else(|| StoreError::Limit("a batch has at least one step".to_owned()))
+        Ok(found.map(|(_, backend)| backend))
     }
 }
 
