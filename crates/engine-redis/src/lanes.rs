@@ -204,9 +204,15 @@ impl Lanes {
                 *slot = Arc::default();
             }
         }
-        // The pool is not to hand it out again.
-        let held = taken.cell.get().and_then(|lane| lane.held.lock().take());
-        drop(held.map(Connection::take));
+        discard(&taken.cell);
+    }
+
+    /// Gives all lanes up, because the server may have gone.
+    pub(crate) fn renew(&self) {
+        for slot in &self.slots {
+            let cell: Arc<OnceCell<Lane>> = std::mem::take(&mut *slot.write());
+            discard(&cell);
+        }
     }
 
     async fn open(&self) -> Result<Lane, RedisError> {
@@ -297,6 +303,12 @@ impl Lanes {
         }
         Err(fault)
     }
+}
+
+/// Takes a connection from the pool, which is not to hand it out again.
+fn discard(cell: &OnceCell<Lane>) {
+    let held = cell.get().and_then(|lane| lane.held.lock().take());
+    drop(held.map(Connection::take));
 }
 
 impl Taken {

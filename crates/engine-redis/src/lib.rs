@@ -66,7 +66,7 @@ impl Redis {
         let client = Client::open(config.connection(password)?)
             .map_err(|cause| error::introduction(config.place(), &cause))?;
         let names = Names::new(config.prefix());
-        let listener = Listener::start(client, lanes.place());
+        let listener = Listener::start(client, &lanes);
         Ok(Self {
             bus: Arc::new(RedisBus::new(&lanes, &names, &listener)),
             events: Arc::new(RedisEventLog::new(&lanes, &names, listener)),

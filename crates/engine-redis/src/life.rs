@@ -3,9 +3,10 @@
 //! What a cursor calls its epoch is made of two numbers: the one that a stream was
 //! begun with, which goes when the stream goes, and the one of the whole data here,
 //! which goes when all goes, and which is renewed when a server came back that may
-//! have forgotten what it had acknowledged: after a restart without `appendfsync
-//! always`, after a replica took over without `wait`. Without the record (deleted by
-//! an operator who restored a backup) a new number is drawn.
+//! have forgotten what it had given out: after a restart without `appendfsync always`,
+//! and after a replica took over (subscribers may have seen what it had not received, also
+//! with `wait`). Without the record (deleted by an operator who restored a backup) a new
+//! number is drawn.
 //!
 //! **Invariant:** it is read on every new connection before that carries a command,
 //! and a server cannot restart under a connection. So nobody reads old cursors as new ones.
@@ -15,8 +16,9 @@ use store::Epoch;
 
 use crate::{Durability, RedisError, scripts};
 
-/// Redis names a run of a server, and the run that a replica continued, by replication ids.
-const REPLICATION_ID: &str = "master_replid";
+/// The name of a run of a server.
+const RUN_ID: &str = "run_id";
+/// The history that a replica which took over has continued; zeros for any other server.
 const CONTINUED_ID: &str = "master_replid2";
 const VERSION: &str = "redis_version";
 /// The version that knows all that the scripts use.
@@ -37,7 +39,8 @@ impl Life {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     id: String,
-    continued: String,
+    /// Whether it was a replica that took over.
+    took_over: bool,
 }
 
 impl Run {
@@ -59,8 +62,8 @@ impl Run {
             return Err(RedisError::TooOld { place, found });
         }
         Ok(Self {
-            id: field(REPLICATION_ID),
-            continued: field(CONTINUED_ID),
+            id: field(RUN_ID),
+            took_over: field(CONTINUED_ID).bytes().any(|digit| digit != b'0'),
         })
     }
 
@@ -75,10 +78,44 @@ impl Run {
         let mut begin = scripts::LIFE.key(key);
         begin
             .arg(&self.id)
-            .arg(&self.continued)
-            .arg(u8::from(durability.survives_restarts()))
-            .arg(u8::from(durability.wait.is_some()))
+            .arg(u8::from(durability.survives_restarts() && !self.took_over))
             .arg(drawn);
         Ok(Life(begin.invoke_async(connection).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_read_from_what_a_server_says_of_itself() {
+        let info = |version: &str, continued: &str| {
+            format!(
+                "# Server\r\nredis_version:{version}\r\nrun_id:f00\r\nmaster_replid2:{continued}\r\n"
+            )
+        };
+        let read = |version, continued| Run::read(&info(version, continued), "here:1/0");
+        let run = |took_over| Run {
+            id: "f00".to_owned(),
+            took_over,
+        };
+        assert_eq!(read("7.0.15", "0000"), Ok(run(false)));
+        assert_eq!(read("8.2.1", "0a00"), Ok(run(true)));
+        for old in ["6.2.14", "2.8", "", "x"] {
+            let refused = read(old, "0000").unwrap_err();
+            assert!(
+                matches!(&refused, RedisError::TooOld { found, .. } if found == old),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_epoch_is_never_0_and_changes_with_each_of_its_numbers() {
+        let epoch = |life, begun| Life(life).epoch(begun).0;
+        assert_eq!(epoch(7, 7), 1);
+        assert_ne!(epoch(7, 9), epoch(7, 10));
+        assert_ne!(epoch(7, 9), epoch(8, 9));
     }
 }

@@ -29,6 +29,8 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
+use crate::lanes::Lanes;
+
 /// Channels that are subscribed to at once.
 const CHANNELS_AT_ONCE: usize = 1000;
 /// How often a connection is asked whether it is still there.
@@ -87,9 +89,9 @@ pub(crate) struct Bell {
 
 impl Listener {
     /// Starts to connect; who listens before that has worked waits.
-    pub(crate) fn start(client: Client, place: &str) -> Arc<Self> {
+    pub(crate) fn start(client: Client, lanes: &Arc<Lanes>) -> Arc<Self> {
         let ears = Arc::<Ears>::default();
-        let task = tokio::spawn(listen(Arc::clone(&ears), client, place.to_owned()));
+        let task = tokio::spawn(listen(Arc::clone(&ears), client, Arc::clone(lanes)));
         Arc::new(Self { ears, task })
     }
 
@@ -182,9 +184,12 @@ impl Bell {
 }
 
 impl Ears {
-    /// The next channels to subscribe to and to unsubscribe from.
-    fn changes(&self, subscribed: &HashSet<Channel>) -> (Vec<Channel>, Vec<Channel>) {
+    /// The next channels to subscribe to and to unsubscribe from, if something has changed.
+    fn changes(&self, subscribed: &HashSet<Channel>) -> Option<(Vec<Channel>, Vec<Channel>)> {
         let mut state = self.state.lock();
+        if state.changed.is_empty() {
+            return None;
+        }
         let some: Vec<Channel> = state
             .changed
             .iter()
@@ -205,7 +210,7 @@ impl Ears {
                 (None, false) => {}
             }
         }
-        (to_add, to_remove)
+        Some((to_add, to_remove))
     }
 
     /// Channels are heard from now on.
@@ -254,17 +259,23 @@ impl Ear {
 }
 
 /// Connects again and again.
-async fn listen(ears: Arc<Ears>, client: Client, place: String) {
+async fn listen(ears: Arc<Ears>, client: Client, lanes: Arc<Lanes>) {
     let mut pause = PAUSE_FIRST;
     loop {
         let mut served = false;
         let ended = session(&ears, &client, &mut served).await;
         ears.deafen();
+        // Commands would find out one by one that their connections are gone as well.
+        lanes.renew();
         if served {
             pause = PAUSE_FIRST;
         }
         let cause = ended.err().map(|cause| cause.category().to_owned());
-        tracing::warn!(place, cause, "a Redis is not heard: connecting again");
+        tracing::warn!(
+            place = lanes.place(),
+            cause,
+            "a Redis is not heard: connecting again"
+        );
         metrics::counter!("tenantry_redis_reconnects_total").increment(1);
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
@@ -299,11 +310,7 @@ async fn apply(
     sink: &mut PubSubSink,
     subscribed: &mut HashSet<Channel>,
 ) -> RedisResult<()> {
-    loop {
-        let (to_add, to_remove) = ears.changes(subscribed);
-        if to_add.is_empty() && to_remove.is_empty() {
-            return Ok(());
-        }
+    while let Some((to_add, to_remove)) = ears.changes(subscribed) {
         if !to_remove.is_empty() {
             let names: Vec<&str> = to_remove.iter().map(|channel| &**channel).collect();
             timed(sink.unsubscribe(&names)).await?;
@@ -316,6 +323,7 @@ async fn apply(
             subscribed.extend(to_add);
         }
     }
+    Ok(())
 }
 
 /// The answer, unless it takes too long.

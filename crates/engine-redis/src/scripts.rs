@@ -1,6 +1,9 @@
 //! The scripts that run inside the server. They are named by hash, and sent whole when the server
 //! does not know them (after a restart).
 //!
+//! What reads and what counts rates may write its few bytes into a full memory (`allow-oom`), because it
+//! is needed most then; appending may not.
+//!
 //! **Invariant:** a script reads what may fail before it writes, and the first write is the one that
 //! a full memory refuses, so that nothing is half written.
 

@@ -52,7 +52,7 @@ struct Reserved {
 
 const ENGINES: &str = "engines are named only where the server is composed";
 
-const RESERVED: [Reserved; 4] = [
+const RESERVED: [Reserved; 5] = [
     Reserved {
         name: "SystemAuthority::assume",
         allowed: |source| source.is_composition_root() || source.is_in_crate("testkit"),
@@ -65,6 +65,11 @@ const RESERVED: [Reserved; 4] = [
     },
     Reserved {
         name: "engine_firestore",
+        allowed: Source::is_composition_root,
+        why: ENGINES,
+    },
+    Reserved {
+        name: "engine_redis",
         allowed: Source::is_composition_root,
         why: ENGINES,
     },

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- What a stream holds, and a page of it.
 -- KEYS: the events, the stream's life. ARGV: the seq after which to read or nothing for the oldest,
 -- most events, most bytes, a number drawn for a new life, for how many ms a life without events is kept.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- One step of the generic cell rate algorithm, relative to the present so that numbers stay exact.
 -- KEYS: the rate. ARGV: what the cost takes and what the burst holds, in ns, then the present as
 -- seconds and ns if it is not the server's.

@@ -9,5 +9,10 @@
     reason = "tests"
 )]
 
+mod connections;
 mod contract;
+mod faults;
+mod promises;
+mod rates;
 mod subject;
+mod tickets;
