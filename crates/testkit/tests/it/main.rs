@@ -10,6 +10,7 @@
 )]
 
 mod faulty;
+mod observed;
 mod subject;
 
 mod documents {

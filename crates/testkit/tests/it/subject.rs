@@ -1,4 +1,4 @@
-//! In-memory engines for the contract suites.
+//! In-memory engines for the contract suites, measured and traced as in a server: that changes no law.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use store::{
         Scopes, Subject,
         blobs::{BlobsSubject, Browser},
     },
+    observed,
 };
 use tenantry_testkit::{
     MemoryBlobs, MemoryBus, MemoryDocuments, MemoryEventLog, MemoryThrottle, World,
@@ -56,12 +57,18 @@ pub(crate) async fn blobs() -> Memory<MemoryBlobs> {
     memory(|world| MemoryBlobs::new(world.clock.clone())).await
 }
 
+/// A bus is neither measured nor traced.
+fn unobserved(bus: Arc<dyn Bus>, _: &str) -> Arc<dyn Bus> {
+    bus
+}
+
 macro_rules! subject {
-    ($engine:ty, $port:ty) => {
+    ($engine:ty, $port:ty, $observed:expr) => {
         #[async_trait]
         impl Subject<$port> for Memory<$engine> {
             fn port(&self) -> Arc<$port> {
-                self.engine.clone()
+                let engine: Arc<$port> = self.engine.clone();
+                $observed(engine, "memory")
             }
             fn scopes(&self) -> &Scopes {
                 &self.scopes
@@ -78,11 +85,11 @@ macro_rules! subject {
     };
 }
 
-subject!(MemoryDocuments, dyn Documents);
-subject!(MemoryEventLog, dyn EventLog);
-subject!(MemoryThrottle, dyn Throttle);
-subject!(MemoryBlobs, dyn Blobs);
-subject!(MemoryBus, dyn Bus);
+subject!(MemoryDocuments, dyn Documents, observed::documents);
+subject!(MemoryEventLog, dyn EventLog, observed::events);
+subject!(MemoryThrottle, dyn Throttle, observed::throttle);
+subject!(MemoryBlobs, dyn Blobs, observed::blobs);
+subject!(MemoryBus, dyn Bus, unobserved);
 
 impl BlobsSubject for Memory<MemoryBlobs> {
     fn browser(&self) -> &dyn Browser {
