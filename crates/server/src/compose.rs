@@ -131,12 +131,7 @@ impl Composed {
         let assets = assets::assets(&foundation, &config.storage);
         let tickets = foundation.tickets();
         let office: Arc<dyn TicketOffice> = tickets.clone();
-        let guard = Guard::new(
-            Arc::clone(&foundation.tokens),
-            control.directory(),
-            Arc::clone(&foundation.clock),
-        );
-        let guard = Arc::new(guard.with_tickets(office));
+        let guard = foundation.guard(&control, office);
         let recording = Recording::To(Arc::new(AuditRecorder::new(Arc::clone(&audit))));
         let realtime = foundation.realtime(config, Arc::clone(&guard), tickets, recording.clone());
         let canvases = Canvases::lay(&foundation, &realtime, &assets, &guard, recording.clone());

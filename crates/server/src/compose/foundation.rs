@@ -11,7 +11,7 @@ use control::{Control, ControlConfig, ControlDeps, PasswordCost, RouteTarget, Se
 use engine_embedded::Embedded;
 use flags::{Flags, FlagsDeps};
 use gatechain::{AuditedDecisions, GateChain, GateDeps};
-use identity::{Clock, Entropy, Guard, Recording, SystemAuthority, Tokens};
+use identity::{Clock, Entropy, Guard, Recording, SystemAuthority, TicketOffice, Tokens};
 use nexus::{Nexus, NexusDeps};
 use privacy::{TrainPrefs, TrainPrefsDeps};
 use realtime::{Realtime, RealtimeDeps, Tickets};
@@ -159,6 +159,12 @@ impl Foundation {
                 known_backends: open::backends(config, &self.control_store)?,
             },
         })?)
+    }
+
+    pub(super) fn guard(&self, control: &Control, office: Arc<dyn TicketOffice>) -> Arc<Guard> {
+        let (tokens, clock) = (Arc::clone(&self.tokens), Arc::clone(&self.clock));
+        let guard = Guard::new(tokens, control.directory(), clock);
+        Arc::new(guard.with_tickets(office))
     }
 
     pub(super) fn realtime(

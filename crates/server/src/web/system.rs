@@ -84,17 +84,17 @@ impl Told {
             Err(_) if self.vital => "failed",
             Err(_) => "degraded",
         };
-        let mut told = json!({"status": status});
+        let mut told = Map::from_iter([("status".to_owned(), status.into())]);
         if let Err(why) = &self.answer {
-            told["detail"] = why.as_str().into();
+            told.insert("detail".to_owned(), why.as_str().into());
         }
         if let Some(durability) = &self.durability {
-            told["durability"] = durability.as_str().into();
+            told.insert("durability".to_owned(), durability.as_str().into());
         }
         if !self.serves.is_empty() {
-            told["serves"] = json!(self.serves);
+            told.insert("serves".to_owned(), json!(self.serves));
         }
-        told
+        told.into()
     }
 }
 
