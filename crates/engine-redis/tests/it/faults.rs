@@ -5,11 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, future::join_all};
 use store::{
-    AppendError, Appended, Cursor, EventLog, GapReason, Idempotency, NewEvent, Quota, Read,
-    StoreError, StoredEvent, StreamKey, Tail, TailError, ThrottleKey,
+    AppendError, Appended, Cursor, EventLog, Idempotency, NewEvent, Quota, Read, StoreError,
+    StoredEvent, StreamKey, Tail, TailError, ThrottleKey,
     contract::{PATIENCE, Subject},
 };
-use testkit::RedisServer;
 use tokio::time::{Instant, timeout};
 
 use crate::subject::{Engine, own};
@@ -27,7 +26,7 @@ pub(crate) fn event(engine: &Engine, body: &str) -> NewEvent {
     }
 }
 
-fn keyed(engine: &Engine, body: &str, key: u8) -> NewEvent {
+pub(crate) fn keyed(engine: &Engine, body: &str, key: u8) -> NewEvent {
     let idempotency = Some(Idempotency {
         key: [key; 16],
         fingerprint: [1; 16],
@@ -38,7 +37,7 @@ fn keyed(engine: &Engine, body: &str, key: u8) -> NewEvent {
     }
 }
 
-async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.expect("an answer in time")
 }
 
@@ -55,13 +54,13 @@ pub(crate) async fn healed<T, E>(mut attempt: impl AsyncFnMut() -> Result<T, E>)
     .await
 }
 
-async fn next(tail: &mut Tail) -> Result<Vec<StoredEvent>, TailError> {
+pub(crate) async fn next(tail: &mut Tail) -> Result<Vec<StoredEvent>, TailError> {
     soon(tail.next())
         .await
         .expect("a tail ends only after an error")
 }
 
-async fn read_all(log: &dyn EventLog, stream: &StreamKey) -> Vec<StoredEvent> {
+pub(crate) async fn read_all(log: &dyn EventLog, stream: &StreamKey) -> Vec<StoredEvent> {
     let Read::Page { events, .. } = log.read(stream, None, 1000).await.unwrap() else {
         panic!("from the oldest there is no gap");
     };
@@ -122,106 +121,6 @@ async fn a_killed_server_keeps_what_it_acknowledged_and_tails_go_on() {
     for (seq, body) in acked {
         let found = &followed[usize::try_from(seq).unwrap() - 1];
         assert_eq!((found.cursor.seq, &found.body), (seq, &body));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_lost_everything_begins_another_epoch() {
-    let engine = own(&[]).await;
-    let log = engine.handle().events();
-    let stream = stream(&engine, "lost");
-    for n in 0..10 {
-        log.append(&stream, event(&engine, &n.to_string()))
-            .await
-            .unwrap();
-    }
-    let before = log.bounds(&stream).await.unwrap();
-    let mut tail = log.tail(&stream, before.at_head()).await.unwrap();
-    log.append(&stream, event(&engine, "heard")).await.unwrap();
-    assert_eq!(next(&mut tail).await.unwrap().len(), 1);
-    engine.server().lose_everything();
-    engine.server().revive();
-    // More than there were, so that old cursors would fit.
-    for n in 0..20 {
-        healed(async || {
-            log.append(&stream, event(&engine, &format!("new {n}")))
-                .await
-        })
-        .await;
-    }
-    let after = log.bounds(&stream).await.unwrap();
-    assert_ne!(after.epoch, before.epoch);
-    let old = Cursor {
-        seq: 5,
-        ..before.at_head()
-    };
-    let read = log.read(&stream, Some(old), 10).await.unwrap();
-    let reason = GapReason::UnknownEpoch;
-    assert!(
-        matches!(
-            read,
-            Read::Gap {
-                reason: GapReason::UnknownEpoch,
-                ..
-            }
-        ),
-        "{read:?}"
-    );
-    let Err(TailError::Gap(found, _)) = next(&mut tail).await else {
-        panic!("the tail's position is gone");
-    };
-    assert_eq!(found, reason);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn flushing_and_deleting_are_noticed_without_a_restart() {
-    let engine = own(&[]).await;
-    let log = engine.handle().events();
-    let names = |object: &str| {
-        let stream = stream(&engine, object);
-        let tag = format!("{{{}:{stream}}}", engine.config().prefix());
-        (stream, [format!("{tag}:e"), format!("{tag}:m")])
-    };
-    let flush = vec!["FLUSHALL".to_owned()];
-    let delete = |keys: &[String]| [&["DEL".to_owned()], keys].concat();
-    let (all, all_keys) = names("all");
-    let (events, events_keys) = names("events");
-    let (life, life_keys) = names("life");
-    let (flushed, _) = names("flushed");
-    for (stream, command, lost) in [
-        (&all, delete(&all_keys), true),
-        (&events, delete(&events_keys[..1]), true),
-        (&life, delete(&life_keys[1..]), false),
-        (&flushed, flush, true),
-    ] {
-        for n in 0..3 {
-            log.append(stream, keyed(&engine, "before", n))
-                .await
-                .unwrap();
-        }
-        let before = log.bounds(stream).await.unwrap();
-        let mut tail = log.tail(stream, before.at_head()).await.unwrap();
-        engine.command(&command).await;
-        let mut last = None;
-        for n in 0..5 {
-            let appended = log
-                .append(stream, keyed(&engine, "after", n))
-                .await
-                .unwrap();
-            let known = !lost && n < 3;
-            assert_eq!(
-                appended.duplicate, known,
-                "{command:?}: a key of what is gone counts no more"
-            );
-            last = Some(appended.cursor);
-        }
-        let after = log.bounds(stream).await.unwrap();
-        assert_eq!(after.epoch != before.epoch, lost, "{command:?}");
-        assert_eq!(last, Some(after.at_head()));
-        assert_eq!(read_all(&*log, stream).await.len(), 5);
-        let heard = next(&mut tail).await;
-        let gap = matches!(heard, Err(TailError::Gap(GapReason::UnknownEpoch, _)));
-        assert_eq!(gap, lost, "{command:?}: {heard:?}");
     }
 }
 
@@ -344,7 +243,11 @@ async fn a_full_server_refuses_writes_whole_and_goes_on_reading() {
     engine.server().revive();
     assert_eq!(healed(async || log.bounds(&stream).await).await, bounds);
     let unknown = self::stream(&engine, "unknown");
-    assert_eq!(log.bounds(&unknown).await.unwrap().head, 0, "nobody wrote there");
+    assert_eq!(
+        log.bounds(&unknown).await.unwrap().head,
+        0,
+        "nobody wrote there"
+    );
     healed(async || take(&engine).await).await;
     // Room is made by trimming, which a full server allows.
     log.trim(&stream, acked - 1).await.unwrap();
@@ -394,65 +297,4 @@ async fn one_key_from_many_nodes_while_the_server_dies_is_one_event() {
         assert!(first <= 1, "{first} were first");
     }
     assert_eq!(read_all(&*nodes[0].events(), &stream).await.len(), 5);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_that_may_have_lost_something_begins_another_epoch() {
-    // When the operating system likes is less than always: what came last may be gone.
-    for (settings, keeps) in [(&["--appendfsync", "no"][..], false), (&[], true)] {
-        let server = RedisServer::start_with(settings);
-        let engine = Engine::relaxed(server).await;
-        let log = engine.handle().events();
-        let stream = stream(&engine, "restarted");
-        log.append(&stream, event(&engine, "before")).await.unwrap();
-        let before = log.bounds(&stream).await.unwrap();
-        engine.server().kill();
-        engine.server().revive();
-        let after = healed(async || log.bounds(&stream).await).await;
-        assert_eq!(after.epoch == before.epoch, keeps, "{settings:?}");
-        assert_eq!(
-            (after.oldest, after.head),
-            (1, 1),
-            "the events are there all the same"
-        );
-        let other = engine.node().await.events();
-        assert_eq!(
-            other.bounds(&stream).await.unwrap(),
-            after,
-            "all nodes agree"
-        );
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_takes_over_begins_another_epoch() {
-    let engine = own(&["--repl-diskless-sync-delay", "0"]).await;
-    let log = engine.handle().events();
-    let stream = stream(&engine, "taken_over");
-    log.append(&stream, event(&engine, "before")).await.unwrap();
-    let before = log.bounds(&stream).await.unwrap();
-    let port = engine.server().port().to_string();
-    let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port]);
-    let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
-    let synced = async || {
-        let info = crate::subject::run(&replica, &words("INFO replication")).await;
-        let up = format!("{info:?}").contains("master_link_status:up");
-        up.then_some(()).ok_or(())
-    };
-    healed(synced).await;
-    engine.server().kill();
-    crate::subject::run(&replica, &words("REPLICAOF NO ONE")).await;
-    let config = tenantry_engine_redis::RedisConfig::new(&replica.url()).unwrap();
-    let config = config.with_prefix(engine.config().prefix()).unwrap();
-    let log = crate::subject::connect(&config, None).await.events();
-    let after = log.bounds(&stream).await.unwrap();
-    assert_eq!(
-        (after.oldest, after.head),
-        (1, 1),
-        "what it had received is there"
-    );
-    assert_ne!(
-        after.epoch, before.epoch,
-        "what it had not received may have been seen"
-    );
 }

@@ -12,6 +12,7 @@
 mod connections;
 mod contract;
 mod faults;
+mod lives;
 mod promises;
 mod rates;
 mod subject;
