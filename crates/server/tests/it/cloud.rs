@@ -159,6 +159,9 @@ async fn a_server_of_the_cloud_serves_and_outlives_its_backends() {
     assert_eq!(ready(&server).await["status"], "ready");
     cloud.redis.revive();
     until(&server, &ada, &message("back"), 201).await;
+    let resumed = format!("/sse/chat/th_1?last_event_id={}", ids[1]);
+    let back = Sse::open(&server, &ada, &resumed).await.next().await;
+    assert_eq!(back.unwrap().json()["data"], json!({"text": "back"}));
 
     // Nor is anything let through while it cannot be known who is a member.
     cloud.firestore.pause();
