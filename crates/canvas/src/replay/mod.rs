@@ -12,6 +12,7 @@ mod read;
 mod record;
 mod write;
 
+#[cfg(feature = "http")]
 pub(crate) use file::Keyframe;
 pub use file::{Header, Segment};
 pub use read::{Frame, InvalidReplay, Replay};

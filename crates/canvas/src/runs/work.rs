@@ -103,7 +103,7 @@ impl Work {
             self.wait(step.after).await?;
             self.look_around().await?;
             let asked = self.permit.renew().await;
-            asked.map_err(|refused| self.barred(&refused.into()))?;
+            asked.map_err(|refused| self.barred(&CanvasError::Artifact(refused.into()).into()))?;
             let batch = step.batch.by(&heading.agent, base, epoch);
             let applied = self.send(&batch).await?;
             (base, epoch) = (applied.rev, Some(applied.epoch));
