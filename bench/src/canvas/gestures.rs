@@ -104,10 +104,7 @@ pub(super) async fn measure(binary: &Path) -> Result<Vec<Row>> {
             SUBJECT,
             "gestures sent in that time",
             rate(sent),
-            format!(
-                "told in {} frames, of up to {ACTORS} gestures each",
-                rate(told)
-            ),
+            format!("heard {} times by {ACTORS} sockets", rate(told)),
         ),
     ])
 }

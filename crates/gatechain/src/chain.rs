@@ -7,7 +7,7 @@ use crate::{
     verdict::Gate,
 };
 use identity::{TRACE, Timestamp};
-use tracing::{Span, debug_span};
+use tracing::{Level, Span, debug_span, span_enabled};
 
 /// Measures how long gates take; composition passes the machine's monotonic clock in.
 pub trait Stopwatch: Send + Sync {
@@ -51,9 +51,14 @@ pub(crate) fn run(
 ) -> Vec<Verdict> {
     // Room for the budget's verdict, too.
     let mut verdicts = Vec::with_capacity(Gate::ALL.len());
+    let traced = span_enabled!(target: TRACE, Level::DEBUG);
     let mut began = watch.nanos();
     for (gate, judge) in gates {
-        let refusal = span(*gate).in_scope(|| judge(question));
+        // Asked once: spans that nobody looks at would cost more than the gates.
+        let refusal = match traced {
+            true => span(*gate).in_scope(|| judge(question)),
+            false => judge(question),
+        };
         let ended = watch.nanos();
         let refused = refusal.is_some();
         verdicts.push(Verdict {

@@ -127,6 +127,29 @@ async fn ended(server: &Server, caller: &Caller, path: &str) -> Value {
     }
 }
 
+/// The replay of revisions 3 to 5 of `cv_1` is good; with one bit changed, or under another hash, it is not.
+fn is_checked_without_a_server(mut bytes: Vec<u8>, manifest: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.replay");
+    fs::write(&file, &bytes).unwrap();
+    let (code, said) = verify(&file, &["--manifest", manifest]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.starts_with("verified: revisions 3 to 5 of cv_1"),
+        "{said}"
+    );
+    let (code, said) = verify(&file, &["--manifest", &"0".repeat(64)]);
+    assert!(code == Some(1) && said.contains("REFUSED"), "{said}");
+    let segment = Replay::open(&bytes).unwrap().segments()[0].offset;
+    bytes[segment] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let (code, said) = verify(&file, &[]);
+    assert!(
+        code == Some(1) && said.contains("the revisions 3 to 5 were changed"),
+        "{said}"
+    );
+}
+
 #[tokio::test]
 async fn a_run_of_an_agent_is_a_replay_that_is_checked_without_a_server() {
     let server = Server::start();
@@ -165,27 +188,9 @@ async fn a_run_of_an_agent_is_a_replay_that_is_checked_without_a_server() {
     );
     let content = Request::new("GET", format!("{place}/content"));
     let content = open(&server, &ada, &content).await;
-    let mut bytes = content.bytes().await.unwrap().to_vec();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("run.replay");
-    fs::write(&file, &bytes).unwrap();
+    let bytes = content.bytes().await.unwrap().to_vec();
     let manifest = artifact["meta"]["manifest_hash"].as_str().unwrap();
-    let (code, said) = verify(&file, &["--manifest", manifest]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(
-        said.starts_with("verified: revisions 3 to 5 of cv_1"),
-        "{said}"
-    );
-    let (code, said) = verify(&file, &["--manifest", &"0".repeat(64)]);
-    assert!(code == Some(1) && said.contains("REFUSED"), "{said}");
-    let segment = Replay::open(&bytes).unwrap().segments()[0].offset;
-    bytes[segment] ^= 1;
-    fs::write(&file, &bytes).unwrap();
-    let (code, said) = verify(&file, &[]);
-    assert!(
-        code == Some(1) && said.contains("the revisions 3 to 5 were changed"),
-        "{said}"
-    );
+    is_checked_without_a_server(bytes, manifest);
 
     let trail = Request::new("GET", "/canvas/cv_1/audit?limit=1000");
     let trail = succeed(&server, &ada, trail).await;

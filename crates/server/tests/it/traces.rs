@@ -197,6 +197,23 @@ async fn the_caller_decides_what_is_kept_and_otherwise_the_ratio() {
     assert!(!collector.came(TRACE), "{:?}", collector.names());
 }
 
+/// The caller, who asks for privacy now, in a trace of another state.
+fn in_private(ada: &Caller) -> Caller {
+    let private = Caller::default()
+        .and(
+            "traceparent",
+            format!("00-{}-{PARENT}-01", TRACE.replace('0', "1")),
+        )
+        .and("tracestate", "vendor=of-the-private")
+        .and("sec-gpc", "1");
+    ada.headers()
+        .iter()
+        .filter(|(name, _)| name != "tracestate")
+        .fold(private, |caller, (name, value)| {
+            caller.and(name, value.clone())
+        })
+}
+
 #[tokio::test]
 async fn nothing_that_a_caller_sent_leaves_with_a_trace() {
     let collector = Collector::start().await;
@@ -214,20 +231,7 @@ async fn nothing_that_a_caller_sent_leaves_with_a_trace() {
         .and("tracestate", "vendor=ada-of-north");
     thread(&server, &ada, "th_secret").await;
     let open = with_parent(&ada, "01");
-    let private = Caller::default()
-        .and(
-            "traceparent",
-            format!("00-{}-{PARENT}-01", TRACE.replace('0', "1")),
-        )
-        .and("tracestate", "vendor=of-the-private")
-        .and("sec-gpc", "1");
-    let private = ada
-        .headers()
-        .iter()
-        .filter(|(name, _)| name != "tracestate")
-        .fold(private, |caller, (name, value)| {
-            caller.and(name, value.clone())
-        });
+    let private = in_private(&ada);
     let message = |path: &str| {
         Request::new("POST", path).json(&json!({"data": {"mail": "bob@south.example"}}))
     };

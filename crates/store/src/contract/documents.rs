@@ -295,20 +295,16 @@ pub async fn law_5_partitions_are_apart(subject: &Port) {
 pub async fn law_6_from_its_end_on_a_document_does_not_exist(subject: &Port) {
     let port = subject.port();
     let partition = Partition::in_scope(&subject.scopes().one, "law_6");
-    let (ends, prolonged) = (
-        DocKey::new(&partition, "ends"),
-        DocKey::new(&partition, "prolonged"),
-    );
+    let [ends, prolonged] = ["ends", "prolonged"].map(|id| DocKey::new(&partition, id));
     let end = subject.now().plus(Duration::from_secs(3));
     let batch = Batch::new()
         .put_until(&ends, "x", end)
         .put_until(&prolonged, "x", end);
     let version = soon(port.commit(batch)).await.expect("a put succeeds");
-    let told = read(&*port, &ends).await.map(|found| found.expires_at);
-    assert_eq!(told, Some(Some(end)), "a read says when it ends");
     put(&*port, &prolonged, "y").await;
-    let told = read(&*port, &prolonged).await.map(|found| found.expires_at);
-    assert_eq!(told, Some(None), "a put without an end has none");
+    let ends_at = async |key| read(&*port, key).await.and_then(|found| found.expires_at);
+    assert_eq!(ends_at(&ends).await, Some(end), "a read says when");
+    assert_eq!(ends_at(&prolonged).await, None, "the last put says");
     subject.advance(Duration::from_millis(2_999)).await;
     if subject.now() < end {
         assert_eq!(value(&*port, &ends).await, Some("x".into()));
