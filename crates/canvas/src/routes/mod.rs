@@ -8,7 +8,7 @@ mod wire;
 
 use actix_web::{HttpRequest, http::Method, web::Data};
 use identity::{
-    Code, Problem, Scope,
+    Problem, Scope,
     http::{Object, Routes},
 };
 use realtime::CanvasKey;
@@ -121,7 +121,7 @@ pub(crate) struct NumberedQuery {
 impl NumberedQuery {
     fn limit(&self) -> Result<usize, Problem> {
         match self.limit {
-            Some(0) => Err(bad_query("limit is 1 at least")),
+            Some(0) => Err(Problem::query("limit", "must be 1 at least")),
             limit => Ok(limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX)),
         }
     }
@@ -129,12 +129,8 @@ impl NumberedQuery {
     fn after(&self) -> Result<u64, Problem> {
         let text = self.after.as_deref().unwrap_or("0");
         text.parse()
-            .map_err(|_| bad_query("after is a number, or what next said"))
+            .map_err(|_| Problem::query("after", "is a number, or what next said"))
     }
-}
-
-fn bad_query(why: &str) -> Problem {
-    Problem::new(Code::QueryInvalid, why)
 }
 
 impl From<CanvasError> for actix_web::Error {

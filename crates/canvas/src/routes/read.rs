@@ -6,14 +6,14 @@ use audit::{
     service::{Audit, Filter},
 };
 use identity::{
-    Problem,
+    Code, Problem,
     http::{Admitted, Query},
 };
 use serde::Deserialize;
 use store::PageRequest;
 
 use super::{
-    NumberedQuery, OwnCanvas, OwnRevision, bad_query,
+    NumberedQuery, OwnCanvas, OwnRevision,
     wire::{CanvasView, CommitsView, PageView, PlayedView, StateView, VersionsView},
 };
 use crate::{CanvasService, ReadCanvas, ReadCanvasAudit, Seek};
@@ -151,7 +151,8 @@ pub(crate) struct SeekQuery {
 
 impl SeekQuery {
     fn seek(&self) -> Result<Seek, Problem> {
-        let bad = || bad_query("say rev, a number, or at, a time of RFC 3339, and not both");
+        let why = "say rev, a number, or at, a time of RFC 3339, and not both";
+        let bad = || Problem::new(Code::QueryInvalid, why);
         match (&self.rev, &self.at) {
             (None, None) => Ok(Seek::Oldest),
             (Some(rev), None) => rev.parse().map(Seek::Rev).map_err(|_| bad()),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use store::Cursor;
 
-use super::{OwnThread, PageQuery, bad_query};
+use super::{OwnThread, PageQuery};
 use crate::{
     InvalidMessage, Message, PostMessage, ReadThread, Realtime, RouteKey, envelope::WithId,
     record::remarks_on, wire::GapNotice,
@@ -109,7 +109,10 @@ pub(crate) async fn history(
     let limit = query.limit()?;
     let after: Option<Cursor> = match query.after.as_deref() {
         None | Some("") => None,
-        Some(text) => Some(text.parse().map_err(|_| bad_query("after is no cursor"))?),
+        Some(text) => Some(
+            text.parse()
+                .map_err(|_| Problem::query("after", "is no cursor of this list"))?,
+        ),
     };
     let route = &admitted.object.route;
     let history = realtime.history(route, after, limit).await?;

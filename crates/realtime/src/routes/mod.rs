@@ -108,14 +108,10 @@ pub(crate) struct PageQuery {
 impl PageQuery {
     pub(super) fn limit(&self) -> Result<usize, Problem> {
         match self.limit {
-            Some(0) => Err(bad_query("limit is 1 at least")),
+            Some(0) => Err(Problem::query("limit", "must be 1 at least")),
             limit => Ok(limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX)),
         }
     }
-}
-
-pub(super) fn bad_query(why: &str) -> Problem {
-    Problem::new(Code::QueryInvalid, why)
 }
 
 impl std::convert::From<RealtimeError> for actix_web::Error {
