@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::{
+    chat::post,
     server::Member,
     wire::{
         frame::{self, Frames, encode},
@@ -55,22 +56,6 @@ impl Transport {
             Self::WebSocket => over_websocket(addr, member, writer),
         }
     }
-}
-
-/// Posts the event `name` under its own name as the idempotency key.
-///
-/// # Errors
-/// When the server is gone.
-pub(super) fn post(
-    connection: &mut Connection,
-    member: &Member,
-    thread: &str,
-    name: &str,
-) -> Result<Response> {
-    let path = format!("/chat/threads/{thread}/messages");
-    let headers = format!("{}idempotency-key: {name}\r\n", member.headers());
-    let body = json!({ "data": { "name": name } }).to_string();
-    connection.call("POST", &path, &headers, &body)
 }
 
 /// Posts, and again while the tenant's rate is used up.

@@ -9,24 +9,19 @@
 mod account;
 mod audit;
 mod canvas;
-mod history;
 mod load;
 mod nexus;
 mod subscriber;
 
-use std::{
-    path::Path,
-    thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{path::Path, thread, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
-use tempfile::TempDir;
 
 use crate::{
+    chat,
+    drill::{Chance, conclude},
     server::{Member, Server},
-    wire::http::Connection,
 };
 use account::Account;
 use load::{Transport, Writer};
@@ -36,10 +31,6 @@ use subscriber::Subscriber;
 const THREADS: [&str; 3] = ["th_crash_0", "th_crash_1", "th_crash_2"];
 /// Writers of each transport on each thread.
 const TRANSPORTS: [Transport; 3] = [Transport::Http, Transport::Http, Transport::WebSocket];
-/// Findings that are printed; the totals count all.
-const FINDINGS_MAX: usize = 20;
-const KILL_MS_MIN: u64 = 150;
-const KILL_MS_MAX: u64 = 1500;
 
 /// How long to drill.
 #[derive(Args)]
@@ -84,67 +75,33 @@ pub(crate) fn run(binary: &Path, options: &Options) -> Result<()> {
 }
 
 /// Drills with streams, and prints `acked N lost N repeated N`.
-fn streams(binary: &Path, rounds: u32, mut chance: Chance) -> Result<()> {
+fn streams(binary: &Path, rounds: u32, chance: Chance) -> Result<()> {
     let folder = crate::ambient::scratch()?;
     let data = folder.path().join("data");
-    let mut account = Account::default();
-    let mut server = Server::start(binary, &data)?;
-    open_threads(&server)?;
+    let mut account = Account::open();
+    let ended = drill(binary, &data, rounds, chance, &mut account);
+    let (failed, line, found) = (account.failed(), account.totals(), account.findings());
+    conclude("crash", folder, ended, failed, &line, found.iter())
+}
+
+fn drill(
+    binary: &Path,
+    data: &Path,
+    rounds: u32,
+    mut chance: Chance,
+    account: &mut Account,
+) -> Result<()> {
+    let mut server = Server::start(binary, data)?;
+    for thread in THREADS {
+        chat::open_thread(server.addr, &server.member, thread)?;
+    }
     for round in 1..=rounds {
         let moment = chance.moment();
-        let witnesses = load_and_kill(server, &mut account, round, moment)?;
-        server = Server::start(binary, &data)?;
+        let witnesses = load_and_kill(server, account, round, moment)?;
+        server = Server::start(binary, data)?;
         account.settle(server.addr, &server.member, &witnesses)?;
         let (totals, retried) = (account.totals(), account.retried());
         println!("crash: round {round}, killed after {moment:?}: {totals}, {retried} sent again");
-    }
-    if account.failed() {
-        for finding in account.findings() {
-            println!("crash: {finding}");
-        }
-        let kept = folder.keep();
-        println!("crash: {}", account.totals());
-        bail!(
-            "the drill failed; data and log are kept in {}",
-            kept.display()
-        );
-    }
-    println!("{}", account.totals());
-    Ok(())
-}
-
-/// Ends a drill: prints its line, or what was found and where data and log are kept.
-fn conclude<'a>(
-    folder: TempDir,
-    ended: Result<()>,
-    failed: bool,
-    line: &str,
-    found: impl Iterator<Item = &'a String>,
-) -> Result<()> {
-    if ended.is_ok() && !failed {
-        println!("{line}");
-        return Ok(());
-    }
-    for finding in found.take(FINDINGS_MAX) {
-        println!("crash: {finding}");
-    }
-    println!("crash: {line}");
-    let kept = folder.keep();
-    println!("crash: data and log are kept in {}", kept.display());
-    ended?;
-    bail!("the drill failed");
-}
-
-/// Registers the threads.
-fn open_threads(server: &Server) -> Result<()> {
-    let mut connection = Connection::open(server.addr)?;
-    for thread in THREADS {
-        let body = format!(r#"{{"thread_id":"{thread}"}}"#);
-        let headers = server.member.headers();
-        connection
-            .call("POST", "/chat/threads", &headers, &body)?
-            .json(201)
-            .with_context(|| format!("opening {thread}"))?;
     }
     Ok(())
 }
@@ -192,31 +149,4 @@ fn start_writers(
         }
     }
     writers
-}
-
-/// A small generator (`splitmix64`), so that a drill can be repeated.
-struct Chance {
-    seed: u64,
-    state: u64,
-}
-
-impl Chance {
-    fn new(seed: Option<u64>) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let seed = seed.unwrap_or_else(|| since.unwrap_or_default().subsec_nanos().into());
-        Self { seed, state: seed }
-    }
-
-    /// When to kill.
-    fn moment(&mut self) -> Duration {
-        Duration::from_millis(self.between(KILL_MS_MIN, KILL_MS_MAX))
-    }
-
-    fn between(&mut self, least: u64, most: u64) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        least + (mixed ^ (mixed >> 31)) % (most - least)
-    }
 }

@@ -2,15 +2,11 @@
 
 use std::{net::SocketAddr, thread::JoinHandle};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 
-use super::history::Entry;
 use crate::{
+    chat::{Stream, history::Entry, path_of},
     server::Member,
-    wire::{
-        http::{Connection, request},
-        sse::{Event, Events},
-    },
 };
 
 /// What one subscriber saw of a thread before the server was killed.
@@ -84,59 +80,6 @@ pub(super) fn resume(
         entries.push(entry);
         if last {
             return Ok(entries);
-        }
-    }
-}
-
-fn path_of(thread: &str) -> String {
-    format!("/sse/chat/{thread}")
-}
-
-/// An open SSE response.
-pub(super) struct Stream {
-    connection: Connection,
-    events: Events,
-}
-
-impl Stream {
-    /// Opens the stream at `path`, after the cursor `after`.
-    ///
-    /// # Errors
-    /// When it does not open.
-    pub(super) fn open(
-        addr: SocketAddr,
-        member: &Member,
-        path: &str,
-        after: Option<&str>,
-    ) -> Result<Self> {
-        let mut connection = Connection::open(addr)?;
-        let mut headers = member.headers() + "accept: text/event-stream\r\n";
-        if let Some(cursor) = after {
-            headers += &format!("last-event-id: {cursor}\r\n");
-        }
-        connection.send(&request("GET", path, &headers, ""))?;
-        let (status, head) = connection.head()?;
-        if status != 200 {
-            bail!("no stream: {head}");
-        }
-        let events = Events::after(&head);
-        Ok(Self { connection, events })
-    }
-
-    /// The next event.
-    ///
-    /// # Errors
-    /// When the stream ends or stalls.
-    pub(super) fn next(&mut self) -> Result<Event> {
-        loop {
-            if let Some(event) = self.events.next()? {
-                return Ok(event);
-            }
-            if self.events.ended() {
-                bail!("the server ended the stream");
-            }
-            let bytes = self.connection.read()?;
-            self.events.feed(&bytes)?;
         }
     }
 }

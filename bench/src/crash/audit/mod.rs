@@ -20,8 +20,10 @@ use std::{
 use ::audit::{Checkpoint, Trust};
 use anyhow::{Result, anyhow, ensure};
 
-use super::{Chance, conclude};
-use crate::server::{Member, Server};
+use crate::{
+    drill::{Chance, conclude},
+    server::{Member, Server},
+};
 use account::{Book, Findings};
 use load::Answered;
 use log::Items;
@@ -75,7 +77,14 @@ pub(super) fn run(binary: &Path, rounds: u32, chance: Chance) -> Result<()> {
         &mut totals,
     );
     let found = totals.found.lost.iter().chain(&totals.found.wrong);
-    conclude(folder, ended, totals.failed(), &totals.line(), found)
+    conclude(
+        "crash",
+        folder,
+        ended,
+        totals.failed(),
+        &totals.line(),
+        found,
+    )
 }
 
 fn drill(

@@ -22,8 +22,8 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 
-use super::{Chance, conclude};
 use crate::{
+    drill::{Chance, conclude},
     server::{Member, Server},
     wire::http::Connection,
 };
@@ -95,7 +95,7 @@ pub(super) fn run(binary: &Path, rounds: u32, chance: Chance) -> Result<()> {
     let mut totals = Totals::default();
     let ended = drill(binary, &data, rounds, chance, &mut totals);
     let (failed, line) = (totals.failed(), totals.line());
-    conclude(folder, ended, failed, &line, totals.found.all())
+    conclude("crash", folder, ended, failed, &line, totals.found.all())
 }
 
 fn drill(

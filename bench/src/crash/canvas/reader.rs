@@ -10,11 +10,10 @@ use canvas::{Commit, model::Node};
 use serde_json::Value;
 
 use super::{
-    super::subscriber::Stream,
     book::{Book, Findings, Seen},
     load::text,
 };
-use crate::{server::Member, wire::http::Connection, wire::sse::Event};
+use crate::{chat::Stream, server::Member, wire::http::Connection, wire::sse::Event};
 
 const PAGE: usize = 500;
 

@@ -18,8 +18,10 @@ use std::{
 
 use anyhow::{Result, anyhow};
 
-use super::{Chance, conclude};
-use crate::server::Server;
+use crate::{
+    drill::{Chance, conclude},
+    server::Server,
+};
 use account::{Book, Findings};
 use load::Written;
 
@@ -57,7 +59,14 @@ pub(super) fn run(binary: &Path, rounds: u32, chance: Chance) -> Result<()> {
     let mut totals = Totals::default();
     let ended = drill(binary, &data, rounds, chance, &mut totals);
     let found = totals.found.lost.iter().chain(&totals.found.half);
-    conclude(folder, ended, totals.failed(), &totals.line(), found)
+    conclude(
+        "crash",
+        folder,
+        ended,
+        totals.failed(),
+        &totals.line(),
+        found,
+    )
 }
 
 fn drill(

@@ -14,14 +14,14 @@ const PAGE: usize = 1000;
 
 /// A cursor, taken apart: clients may not, a drill must.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cursor {
-    pub(super) text: String,
-    pub(super) epoch: String,
-    pub(super) seq: u64,
+pub(crate) struct Cursor {
+    pub(crate) text: String,
+    pub(crate) epoch: String,
+    pub(crate) seq: u64,
 }
 
 impl Cursor {
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let (epoch, seq) = text
             .split_once('-')
             .with_context(|| format!("no cursor: {text:?}"))?;
@@ -37,13 +37,13 @@ impl Cursor {
 
 /// One event of a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) cursor: Cursor,
-    pub(super) name: String,
+pub(crate) struct Entry {
+    pub(crate) cursor: Cursor,
+    pub(crate) name: String,
 }
 
 impl Entry {
-    fn of_envelope(envelope: &Value) -> Result<Self> {
+    pub(crate) fn of_envelope(envelope: &Value) -> Result<Self> {
         let text = |pointer| envelope.pointer(pointer).and_then(Value::as_str);
         let id = text("/id").with_context(|| format!("no id in {envelope}"))?;
         let name = text("/data/name").with_context(|| format!("no name in {envelope}"))?;
@@ -57,7 +57,7 @@ impl Entry {
     ///
     /// # Errors
     /// When it is no message, such as a gap, or its id differs from its envelope's.
-    pub(super) fn of_event(event: &Event) -> Result<Self> {
+    pub(crate) fn of_event(event: &Event) -> Result<Self> {
         if event.kind != "message" {
             bail!("an event that is no message: {event:?}");
         }
@@ -73,7 +73,7 @@ impl Entry {
 ///
 /// # Errors
 /// When the server refuses or answers nonsense.
-pub(super) fn read(
+pub(crate) fn read(
     addr: SocketAddr,
     member: &Member,
     thread: &str,
