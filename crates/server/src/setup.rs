@@ -152,7 +152,11 @@ fn new_origin(issuer: &str, entropy: &dyn Entropy) -> anyhow::Result<Origin> {
     Ok(format!("{}/{chance}", host.trim_end_matches('/')).parse()?)
 }
 
-fn make_private(path: &Path) -> anyhow::Result<()> {
+/// Makes a folder that only its owner can enter, if it is not there.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn make_private(path: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -31,6 +31,7 @@ use crate::{
     config::Config,
     gates::FlagEnforcement,
     keys, needs,
+    setup::make_private,
     startup::Missing,
     telemetry,
 };
@@ -66,6 +67,8 @@ impl Foundation {
         if let Some(reference) = &bootstrap_key {
             missing.collect(secrets.resolve(reference));
         }
+        // Also where everything is elsewhere: the audit spool and the search indexes are in it.
+        missing.collect(make_private(&config.data));
         let audit = AuditParts::lay(config, &secrets, missing);
         telemetry::check(config, &secrets, missing);
         let control_store = control_store(config)?;

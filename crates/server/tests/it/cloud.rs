@@ -1,86 +1,17 @@
 //! A server of the profile `cloud`, over a real Redis, Google's Firestore emulator and an S3 endpoint.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::time::Duration;
 
-use engine_embedded::{S3Endpoint, S3EndpointSettings};
 use serde_json::json;
-use testkit::{FirestoreEmulator, RedisServer};
-use zeroize::Zeroizing;
+use testkit::FirestoreEmulator;
 
 use crate::{
     client::{Caller, Request, send},
     process::{Server, serve_of},
     recipes::succeed,
+    several::Cloud,
     streams::{Sse, post, thread},
 };
-
-const BUCKET: &str = "of-the-cloud";
-
-struct Cloud {
-    redis: RedisServer,
-    firestore: FirestoreEmulator,
-    s3: S3Endpoint,
-    folder: tempfile::TempDir,
-    args: Vec<String>,
-}
-
-impl Cloud {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let redis = RedisServer::start();
-        let firestore = tokio::task::spawn_blocking(FirestoreEmulator::start)
-            .await
-            .unwrap();
-        let s3 = S3Endpoint::start(S3EndpointSettings {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            folder: folder.path().join("objects"),
-            bucket: BUCKET.to_owned(),
-            access_key_id: "the-id".to_owned(),
-            secret_access_key: Zeroizing::new("the-secret".to_owned()),
-        });
-        let s3 = s3.await.unwrap();
-        let args = args(&redis, &firestore, &s3, folder.path());
-        Self {
-            redis,
-            firestore,
-            s3,
-            folder,
-            args,
-        }
-    }
-}
-
-/// What `init` is told of them.
-fn args(
-    redis: &RedisServer,
-    firestore: &FirestoreEmulator,
-    s3: &S3Endpoint,
-    folder: &Path,
-) -> Vec<String> {
-    let secret = |name: &str, value: &str| {
-        let file = folder.join(value);
-        std::fs::write(&file, value).unwrap();
-        format!("s3.{name}=file:{}", file.display())
-    };
-    let firestore = json!({"project": "of-the-test", "emulator": firestore.address()});
-    let s3 = json!({
-        "bucket": BUCKET, "region": "us-east-1", "endpoint": s3.url(), "path_style": true,
-    });
-    let (firestore, s3) = (firestore.to_string(), s3.to_string());
-    let id = secret("access_key_id", "the-id");
-    let key = secret("secret_access_key", "the-secret");
-    [
-        ("--profile", "cloud"),
-        ("--redis", &redis.url()),
-        ("--firestore", &firestore),
-        ("--s3", &s3),
-        ("--secret", &id),
-        ("--secret", &key),
-    ]
-    .into_iter()
-    .flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()])
-    .collect()
-}
 
 async fn ready(server: &Server) -> serde_json::Value {
     let asked = Request::new("GET", "/readyz");

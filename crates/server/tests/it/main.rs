@@ -41,6 +41,7 @@ mod removal;
 mod replays;
 mod routing;
 mod search;
+mod several;
 mod startup;
 mod streams;
 mod telemetry;

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 /// The data folder's name.
 const DATA: &str = "data";
+/// The configuration's, beside it.
+const CONFIG: &str = "tenantry.toml";
 
 /// What `dev --json` prints.
 #[derive(Debug, Clone, Deserialize)]
@@ -56,6 +58,40 @@ fn spawn(data: &Path) -> (Child, Facts) {
     (child, facts)
 }
 
+/// `tenantry serve` with the configuration in `folder`, and where it listens.
+fn spawn_serving(folder: &Path) -> (Child, String) {
+    let mut child = tenantry()
+        .args([Path::new("serve"), Path::new("--config")])
+        .arg(folder.join(CONFIG))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+    let mut said = Vec::new();
+    let line = loop {
+        match lines.next() {
+            Some(Ok(line)) if line.contains("\"listening\"") => break line,
+            Some(Ok(line)) => said.push(line),
+            Some(Err(_)) | None => panic!("it does not listen: {}", said.join("\n")),
+        }
+    };
+    let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    // A pipe that nobody reads would stop the server.
+    std::thread::spawn(move || lines.for_each(drop));
+    let address = line["address"].as_str().expect("an address");
+    (child, format!("http://{address}"))
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(60))
+        .build()
+        .expect("a client")
+}
+
 impl Server {
     pub(crate) fn start() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
@@ -64,12 +100,34 @@ impl Server {
             child,
             facts,
             folder,
-            client: reqwest::Client::builder()
-                .no_proxy()
-                .timeout(Duration::from_secs(60))
-                .build()
-                .expect("a client"),
+            client: client(),
         }
+    }
+
+    /// `tenantry serve` with the configuration in `folder`, of which everything but the address is known.
+    fn serving(folder: TempDir, facts: Facts) -> Self {
+        let (child, url) = spawn_serving(folder.path());
+        Self {
+            child,
+            facts: Facts { url, ..facts },
+            folder,
+            client: client(),
+        }
+    }
+
+    /// Another node of the same installation: its configuration is that of this one, its port, data folder, spool
+    /// and anchor are its own. It knows the same residents.
+    pub(crate) fn another(&self) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let own = |name: &str| toml::Value::from(folder.path().join(name).display().to_string());
+        let text = std::fs::read_to_string(self.folder.path().join(CONFIG)).expect("a file");
+        let mut config: toml::Table = text.parse().expect("TOML");
+        config.insert("data".to_owned(), own(DATA));
+        let audit = config.get_mut("audit").and_then(toml::Value::as_table_mut);
+        let audit = audit.expect("a table");
+        audit.insert("anchor".to_owned(), own("audit.anchor"));
+        std::fs::write(folder.path().join(CONFIG), config.to_string()).expect("it is written");
+        Self::serving(folder, self.facts.clone())
     }
 
     /// The data folder.
@@ -134,10 +192,7 @@ pub(crate) async fn serve(more: &str) -> Server {
 /// The same of an installation that `init` makes with the arguments `with`.
 pub(crate) async fn serve_of(with: &[String], more: &str) -> Server {
     let folder = TempDir::new().expect("a temporary folder");
-    let (file, data) = (
-        folder.path().join("tenantry.toml"),
-        folder.path().join(DATA),
-    );
+    let (file, data) = (folder.path().join(CONFIG), folder.path().join(DATA));
     let made = tenantry()
         .args(["init", "--listen", "127.0.0.1:0"])
         .args([Path::new("--config"), &file, Path::new("--data"), &data])
@@ -151,37 +206,17 @@ pub(crate) async fn serve_of(with: &[String], more: &str) -> Server {
     );
     let text = std::fs::read_to_string(&file).expect("a configuration");
     std::fs::write(&file, format!("{text}\n{more}")).expect("it is written");
-    let mut child = tenantry()
-        .args([Path::new("serve"), Path::new("--config"), &file])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the server starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
-    let listening = |line: &String| line.contains("\"listening\"");
-    let line = lines.by_ref().map_while(Result::ok).find(listening);
-    let line: serde_json::Value = serde_json::from_str(&line.expect("it listens")).expect("JSON");
-    // A pipe that nobody reads would stop the server.
-    std::thread::spawn(move || lines.for_each(drop));
-    let mut server = Server {
-        child,
-        facts: Facts {
-            url: format!("http://{}", line["address"].as_str().expect("an address")),
+    let key = std::fs::read_to_string(data.join("secrets/bootstrap.key")).expect("a key");
+    let mut server = Server::serving(
+        folder,
+        Facts {
+            url: String::new(),
             tenants: Vec::new(),
             projects: Vec::new(),
             tokens: Vec::new(),
-            bootstrap_key: std::fs::read_to_string(data.join("secrets/bootstrap.key"))
-                .map(|key| key.trim().to_owned())
-                .expect("a key"),
+            bootstrap_key: key.trim().to_owned(),
         },
-        folder,
-        client: reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(60))
-            .build()
-            .expect("a client"),
-    };
+    );
     let body = serde_json::json!({
         "email": "ada@north.example", "password": "correct horse battery", "tenant_name": "North",
     });
