@@ -45,8 +45,8 @@ impl<'a> Snapshot<'a> {
     #[must_use]
     pub fn version(self) -> StateVersion {
         StateVersion {
-            system: self.system.fence,
-            tenant: self.tenant.and_then(|layer| layer.fence),
+            system: self.system.fence(),
+            tenant: self.tenant.and_then(|layer| layer.fence()),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The rows of a level as decisions read them: all in one piece of memory, in the order of
 //! the gates, because a decision for one of many tenants waits for memory more than it computes.
 
-use std::sync::Arc;
-
 use store::Version;
+use triomphe::ThinArc;
 
 use crate::{
     RowId,
+    layer::Beside,
     pattern::covers,
     rows::{
         BudgetRow, FirearmRow, Heat, KillSwitch, Kpi, Observed, Row, RowKind, StrategyLock,
@@ -64,38 +64,50 @@ impl HeldRow {
     }
 }
 
-/// All rows of a level, by kind; those of one kind in the order they were read in. Clones share them.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct HeldRows {
-    /// `None` when there are none, as for most tenants.
-    rows: Option<Arc<[HeldRow]>>,
+/// What a level has beside its rows, before them in the same piece of memory.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) fence: Option<Version>,
     /// Where the rows of each kind end, in the order of [`RowKind::ALL`].
-    ends: [u32; RowKind::ALL.len()],
+    ends: [u16; RowKind::ALL.len()],
+    /// What it weighs in a cache, in bytes.
+    pub(crate) weight: u32,
+    /// `None` when there is nothing beside the rows.
+    pub(crate) beside: Option<Box<Beside>>,
 }
 
-impl From<Vec<HeldRow>> for HeldRows {
-    fn from(mut rows: Vec<HeldRow>) -> Self {
-        rows.sort_by_key(HeldRow::kind);
-        let end = |kind| {
-            let end = rows.partition_point(|row| row.kind() <= kind);
-            u32::try_from(end).unwrap_or(u32::MAX)
-        };
-        Self {
-            ends: RowKind::ALL.map(end),
-            rows: (!rows.is_empty()).then(|| rows.into()),
-        }
-    }
-}
+/// All rows of a level, by kind; those of one kind in the order they were read in. Clones share them.
+///
+/// It is as small as a pointer and lies where it is remembered, so that a decision goes from there to the
+/// rows at once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HeldRows(Option<ThinArc<Head, HeldRow>>);
 
 impl HeldRows {
+    /// Lays `rows` behind `head`.
+    pub(crate) fn lay(mut head: Head, mut rows: Vec<HeldRow>) -> Self {
+        rows.sort_by_key(HeldRow::kind);
+        head.ends = RowKind::ALL.map(|kind| {
+            let end = rows.partition_point(|row| row.kind() <= kind);
+            u16::try_from(end).unwrap_or(u16::MAX)
+        });
+        Self(Some(ThinArc::from_header_and_iter(head, rows.into_iter())))
+    }
+
+    /// `None` for a level that has nothing, as most tenants.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        self.0.as_ref().map(|held| &held.header.header)
+    }
+
     fn of(&self, kind: RowKind) -> &[HeldRow] {
-        let Some(rows) = &self.rows else {
+        let Some(held) = &self.0 else {
             return &[];
         };
         let at = kind as usize;
-        let end = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
+        let ends = &held.header.header.ends;
+        let end = |at: usize| ends.get(at).map_or(0, |end| usize::from(*end));
         let from = at.checked_sub(1).map_or(0, end);
-        rows.get(from..end(at)).unwrap_or_default()
+        held.slice.get(from..end(at)).unwrap_or_default()
     }
 }
 

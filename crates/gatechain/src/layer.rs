@@ -4,10 +4,7 @@
 //! **Invariant:** what cannot be read is never left out: it is kept as
 //! [`Damaged`], with what it was about, and denies that.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
@@ -15,7 +12,7 @@ use store::{DocKey, Document, Partition, Version};
 
 use crate::{
     ActionPattern, RowId, TargetName,
-    held::{Held, HeldRow, HeldRows, Uses},
+    held::{Head, Held, HeldRow, HeldRows, Uses},
     pattern::covers,
     rows::{Heat, LicenceUses, Observed, Revoked, Row, RowKind},
     stored,
@@ -94,16 +91,9 @@ impl Damaged {
 }
 
 /// All rows of one level. Clones share them.
-///
-/// It is small and lies where it is remembered, so that a decision goes from there to the rows at once.
 #[derive(Debug, Clone, Default)]
 pub struct Layer {
-    pub(crate) fence: Option<Version>,
     pub(crate) rows: HeldRows,
-    /// `None` when there is nothing beside the rows.
-    pub(crate) beside: Option<Arc<Beside>>,
-    /// What it weighs in a cache, in bytes.
-    pub(crate) weight: u64,
 }
 
 /// What a level seldom has beside its rows.
@@ -129,14 +119,29 @@ impl Layer {
         reader.finish(documents)
     }
 
+    /// The state of the fence; `None` before there was a row.
+    pub(crate) fn fence(&self) -> Option<Version> {
+        self.rows.head()?.fence
+    }
+
+    /// What it weighs in a cache, in bytes.
+    pub(crate) fn weight(&self) -> u64 {
+        let documents = self.rows.head().map_or(0, |head| head.weight);
+        LAYER_BYTES + u64::from(documents)
+    }
+
+    fn beside(&self) -> Option<&Beside> {
+        self.rows.head()?.beside.as_deref()
+    }
+
     /// Licences that were revoked, by their ids.
     pub(crate) fn revoked(&self) -> &[(SmolStr, Revoked)] {
-        self.beside.as_ref().map_or(&[], |beside| &beside.revoked)
+        self.beside().map_or(&[], |beside| &beside.revoked)
     }
 
     /// What cannot be read.
     pub(crate) fn damaged(&self) -> &[Damaged] {
-        self.beside.as_ref().map_or(&[], |beside| &beside.damaged)
+        self.beside().map_or(&[], |beside| &beside.damaged)
     }
 }
 
@@ -165,7 +170,7 @@ struct Reader<'a> {
     fence: Fence,
     rows: Vec<HeldRow>,
     beside: Beside,
-    layer: Layer,
+    head: Head,
 }
 
 impl<'a> Reader<'a> {
@@ -180,14 +185,15 @@ impl<'a> Reader<'a> {
             fence: Fence::default(),
             rows: Vec::new(),
             beside: Beside::default(),
-            layer: Layer::default(),
+            head: Head::default(),
         }
     }
 
     fn take(&mut self, document: &'a Document) {
-        self.layer.weight += (document.id.len() + document.value.len()) as u64;
+        let bytes = document.id.len() + document.value.len();
+        self.head.weight += u32::try_from(bytes).unwrap_or(u32::MAX);
         if document.id == FENCE {
-            self.layer.fence = Some(document.version);
+            self.head.fence = Some(document.version);
             match self.open(document) {
                 Ok(fence) => self.fence = fence,
                 Err(_) => self.damage(None, FENCE, None),
@@ -278,12 +284,15 @@ impl<'a> Reader<'a> {
                 self.damage(kind, &name, Some(reach));
             }
         }
-        self.layer.weight += LAYER_BYTES;
-        self.layer.rows = self.rows.into();
+        if documents.is_empty() {
+            return Layer::default();
+        }
         let beside = self.beside;
         let is_empty = beside.revoked.is_empty() && beside.damaged.is_empty();
-        self.layer.beside = (!is_empty).then(|| Arc::new(beside));
-        self.layer
+        self.head.beside = (!is_empty).then(|| Box::new(beside));
+        Layer {
+            rows: HeldRows::lay(self.head, self.rows),
+        }
     }
 }
 

@@ -15,11 +15,7 @@ pub const ROW_ID_BYTES_MAX: usize = 64;
 /// Which actions a row is about: one (`nexus.cards.create`), all below a name (`nexus.*`), or all (`*`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "SmolStr", into = "SmolStr")]
-pub struct ActionPattern {
-    text: SmolStr,
-    /// For patterns that end in `*`: how many bytes of the text an action begins with.
-    prefix: Option<u8>,
-}
+pub struct ActionPattern(SmolStr);
 
 /// A text is no pattern of actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,46 +25,35 @@ pub struct InvalidPattern;
 impl ActionPattern {
     /// `*`.
     pub(crate) const fn everything() -> Self {
-        Self {
-            text: SmolStr::new_static("*"),
-            prefix: Some(0),
-        }
+        Self(SmolStr::new_static("*"))
     }
 
     /// Whether the pattern takes `action`.
     #[must_use]
     pub fn takes(&self, action: &str) -> bool {
-        let prefix = self.prefix.and_then(|n| self.text.get(..usize::from(n)));
-        match prefix {
+        match self.0.strip_suffix('*') {
             Some(prefix) => action.starts_with(prefix),
-            None => self.text == action,
+            None => self.0 == action,
         }
     }
 
     /// The pattern as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 }
 
 impl FromStr for ActionPattern {
     type Err = InvalidPattern;
     fn from_str(text: &str) -> Result<Self, InvalidPattern> {
-        let (names, prefix) = match text.strip_suffix('*') {
-            Some("") => ("", Some("")),
-            Some(below) => (below.strip_suffix('.').ok_or(InvalidPattern)?, Some(below)),
-            None => (text, None),
+        let names = match text.strip_suffix('*') {
+            Some("") => return Ok(Self::everything()),
+            Some(below) => below.strip_suffix('.').ok_or(InvalidPattern)?,
+            None => text,
         };
-        let valid = text.len() <= PATTERN_BYTES_MAX && (text == "*" || is_action(names));
-        if !valid {
-            return Err(InvalidPattern);
-        }
-        let prefix = prefix.map(|prefix| u8::try_from(prefix.len()));
-        Ok(Self {
-            text: text.into(),
-            prefix: prefix.transpose().map_err(|_| InvalidPattern)?,
-        })
+        let valid = text.len() <= PATTERN_BYTES_MAX && is_action(names);
+        valid.then(|| Self(text.into())).ok_or(InvalidPattern)
     }
 }
 
@@ -81,13 +66,13 @@ impl TryFrom<SmolStr> for ActionPattern {
 
 impl From<ActionPattern> for SmolStr {
     fn from(pattern: ActionPattern) -> SmolStr {
-        pattern.text
+        pattern.0
     }
 }
 
 impl fmt::Display for ActionPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 

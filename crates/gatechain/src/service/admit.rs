@@ -235,8 +235,8 @@ impl Core {
         });
         Claims {
             fences: Some(Fences {
-                system: snapshot.system.fence,
-                tenant: snapshot.tenant.map(|layer| layer.fence),
+                system: snapshot.system.fence(),
+                tenant: snapshot.tenant.map(|layer| layer.fence()),
             }),
             licences: uses.collect(),
             approval: shown.filter(|_| needs_approval(question)).cloned(),

@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 
 use identity::{Clock, Entropy, Env, Member, Scope, SystemAuthority, TenantId};
 use store::{Documents, LIST_LIMIT_MAX, Listing, Partition, StoreError};
+use tokio::sync::broadcast;
 
 pub use admit::Credentials;
 pub use denied::Denied;
@@ -150,7 +151,18 @@ impl GateChain {
         Some(run_pure(ask, layers.snapshot(), now, extent, watch))
     }
 
-    /// Takes a change that another node made.
+    /// Every change that is made in this process from now on.
+    #[must_use]
+    pub fn listen(&self) -> broadcast::Receiver<Changed> {
+        self.core.fresh.listen()
+    }
+
+    /// Takes it that anything may have changed, because something told elsewhere was missed here.
+    pub fn missed(&self) {
+        self.core.fresh.forget_all();
+    }
+
+    /// Takes a change that another node made; it is not told on.
     pub fn heard(&self, changed: &Changed) {
         self.core.fresh.forget(&match changed {
             Changed::System => Place::System,
