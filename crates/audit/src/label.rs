@@ -35,6 +35,11 @@ impl Label {
         Self(SmolStr::new_static("backend_unavailable"))
     }
 
+    /// The code of what a legal hold forbids.
+    pub(crate) const fn legal_hold() -> Self {
+        Self(SmolStr::new_static("legal_hold"))
+    }
+
     /// The name of what counts refusals, and the action of those that are counted together.
     pub(crate) const fn refusals() -> Self {
         Self(SmolStr::new_static("audit.refusals"))

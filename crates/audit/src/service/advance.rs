@@ -84,6 +84,7 @@ impl Audit {
         let size = head.state.size();
         let (found, stored) = self.found_after(log, size).await?;
         if found.is_empty() && head.epoch != 0 && head.indexed() == size {
+            log.has_integrated(size);
             return Ok(None);
         }
         if !found.is_empty() || head.epoch == 0 {

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::join;
+use futures_util::future::join3;
 use identity::Recorded;
 use privacy::pii::strip_json;
 use serde_json::{Map, Value};
 use store::{AppendError, Idempotency, NewEvent, StoreError};
+use tokio::time::Instant;
 
 use super::{
     Audit, Entry, Filter, LogId,
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// How long the store may take; the recorder's callers wait five seconds at most.
-const APPEND_MAX: Duration = Duration::from_secs(2);
+pub(super) const APPEND_MAX: Duration = Duration::from_secs(2);
 
 /// Records of one key and action that are looked at together: an intent and its outcome.
 const KEYED_MAX: usize = 8;
@@ -100,10 +101,16 @@ impl Audit {
                 body,
                 at: self.clock.now(),
             };
+            let began = Instant::now();
             // What integration needs is worked out while the disk is waited for.
             let appending = self.events.append(&log.records, event);
-            let (appended, found) =
-                join(appending, async { sealed.as_ref().and_then(found) }).await;
+            let found = async { sealed.as_ref().and_then(found) };
+            let (appended, announced, found) = join3(appending, self.tell_of(&log), found).await;
+            announced?;
+            if self.nodes.is_some() && began.elapsed() > APPEND_MAX {
+                // The process stood still, and may have announced long ago what it appended now.
+                return Err(too_long());
+            }
             match appended {
                 Ok(appended) => {
                     let seq = appended.cursor.seq;
@@ -112,7 +119,8 @@ impl Audit {
                         self.freeze(why.clone());
                         return Err(StoreError::Corrupt(why));
                     }
-                    if let Some(found) = found.filter(|_| !appended.duplicate) {
+                    let held = self.logs.are_tended() && !appended.duplicate;
+                    if let Some(found) = found.filter(|_| held) {
                         log.recent.hold(seq, found);
                     }
                     self.logs.mark(&log);
@@ -124,10 +132,18 @@ impl Audit {
                 }
             }
         };
-        let late = |_| Err(StoreError::Unavailable("it takes too long".to_owned()));
         tokio::time::timeout(APPEND_MAX, appending)
             .await
-            .unwrap_or_else(late)
+            .unwrap_or_else(|_| Err(too_long()))
+    }
+
+    /// Tells the node that leads that a log is appended to. It looks at the log twice, at
+    /// last when an append that is under way now is over.
+    async fn tell_of(&self, log: &Log) -> Result<(), StoreError> {
+        let Some(nodes) = &self.nodes else {
+            return Ok(());
+        };
+        nodes.announcer.announce(&log.id).await
     }
 
     /// The place of the record that the key has made, if it is kept still.
@@ -171,6 +187,10 @@ impl Audit {
         };
         Recorded::Degraded { why }
     }
+}
+
+fn too_long() -> StoreError {
+    StoreError::Unavailable("it takes too long".to_owned())
 }
 
 /// Metadata without the personal data that is recognised in it.

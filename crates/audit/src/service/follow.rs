@@ -22,7 +22,7 @@ use super::{Audit, Entry, LogId, ReadError};
 const ERASURES_MAX: usize = 16;
 
 /// Tells tails in whose tenant a subject was erased.
-pub(super) struct Erasures(broadcast::Sender<TenantId>);
+pub(super) struct Erasures(broadcast::Sender<Option<TenantId>>);
 
 impl Default for Erasures {
     fn default() -> Self {
@@ -33,7 +33,12 @@ impl Default for Erasures {
 impl Erasures {
     pub(super) fn tell(&self, tenant: &TenantId) {
         // Nobody may be following.
-        let _ = self.0.send(tenant.clone());
+        let _ = self.0.send(Some(tenant.clone()));
+    }
+
+    /// Ends all tails: nobody knows in whose tenant it was.
+    pub(super) fn tell_all(&self) {
+        let _ = self.0.send(None);
     }
 }
 
@@ -185,7 +190,7 @@ struct Follower {
     logs: ReadableLogs,
     stream: StreamKey,
     tenant: TenantId,
-    erasures: broadcast::Receiver<TenantId>,
+    erasures: broadcast::Receiver<Option<TenantId>>,
     /// Says that there is more; what there is, is read as everybody reads it.
     appended: Tail,
     /// The last record that was brought.
@@ -236,6 +241,7 @@ impl Follower {
 }
 
 /// Waits until a subject of the tenant is erased, or until that cannot be known.
-async fn erased(erasures: &mut broadcast::Receiver<TenantId>, tenant: &TenantId) {
-    while erasures.recv().await.is_ok_and(|other| other != *tenant) {}
+async fn erased(erasures: &mut broadcast::Receiver<Option<TenantId>>, tenant: &TenantId) {
+    let others = |told: Option<TenantId>| told.is_some_and(|other| other != *tenant);
+    while erasures.recv().await.is_ok_and(others) {}
 }

@@ -33,6 +33,9 @@ impl Audit {
         for _ in 0..STEPS_MAX {
             let mut more = Vec::new();
             for some in changed.chunks(HEADS_HELD_MAX) {
+                if !self.stays().await {
+                    return;
+                }
                 more.extend(self.step(some, epoch).await);
             }
             changed = more;
@@ -73,7 +76,10 @@ impl Audit {
                 None
             }
             Err(fault @ Fault::Tampered { .. }) => {
-                self.freeze(fault.to_string());
+                if let Err(error) = self.contradicted(fault.to_string()).await {
+                    tracing::warn!(log = %log.id, %error, "a log is looked at later");
+                    self.logs.mark(&log);
+                }
                 None
             }
         }
@@ -97,6 +103,9 @@ impl Audit {
         }
         for advance in &group {
             advance.log.has_integrated(advance.head.state.size());
+            if let Some(nodes) = &self.nodes {
+                nodes.overdue.see(&advance.log.id, &advance.head.open);
+            }
         }
         let more = group.into_iter().filter(|advance| advance.more);
         more.map(|advance| advance.log).collect()

@@ -8,14 +8,15 @@
 //! | full tiles | `audit-tiles` of the tenant, by environment, level and index |
 //! | index pages | `audit-index` of the tenant, by environment |
 //! | subject keys | `audit-subjects` of the tenant, by subject and by key |
-//! | the epoch log, the checkpoint, the number of slots, whose process tends them | `audit-epochs` of the system |
+//! | the epoch log, the checkpoint, what it changed, the number of slots, which node leads | `audit-epochs` of the system |
+//! | which logs are appended to, and where someone was erased, for other nodes | the streams `audit-changes/…` of the system |
 
 use std::{fmt, sync::Arc};
 
 use identity::{Env, Scope, SystemAuthority, TenantId, UserId};
 use store::{DocKey, Documents, Partition, StreamKey};
 
-use crate::{index::Pages, log::TileId, seal::KeyId};
+use crate::{Hash, index::Pages, log::TileId, seal::KeyId};
 
 /// One log: a tenant's environment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,7 +57,7 @@ impl fmt::Display for LogId {
 /// recovery and the spool work when no member of the tenant asks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {
-    authority: SystemAuthority,
+    pub(super) authority: SystemAuthority,
 }
 
 impl Layout {
@@ -108,6 +109,11 @@ impl Layout {
 
     pub(crate) fn key(&self, tenant: &TenantId, key: KeyId) -> DocKey {
         DocKey::new(&self.subjects(tenant), format!("key/{key}"))
+    }
+
+    /// Says that `subject`, whose name nobody reads out of `mark`, was erased.
+    pub(crate) fn tombstone(&self, tenant: &TenantId, mark: &Hash) -> DocKey {
+        DocKey::new(&self.subjects(tenant), format!("erased/{mark}"))
     }
 
     pub(crate) fn epochs(&self) -> Partition {

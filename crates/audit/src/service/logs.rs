@@ -86,6 +86,8 @@ pub(super) struct Logs {
     entropy: Arc<dyn Entropy>,
     known: Cache<LogId, Arc<Log>>,
     changed: Mutex<Vec<Arc<Log>>>,
+    /// Whether this process integrates what is appended.
+    tended: AtomicBool,
     /// Logs without a slot that somebody waits for.
     beginning: Mutex<BTreeSet<LogId>>,
     /// Held by whoever gives out slots.
@@ -99,6 +101,7 @@ impl Logs {
         documents: Arc<dyn Documents>,
         layout: Layout,
         entropy: Arc<dyn Entropy>,
+        tended: bool,
     ) -> Self {
         Self {
             documents,
@@ -106,6 +109,7 @@ impl Logs {
             entropy,
             known: Cache::new(LOGS_MAX),
             changed: Mutex::default(),
+            tended: AtomicBool::new(tended),
             beginning: Mutex::default(),
             assigning: Turns::default(),
             held: Arc::default(),
@@ -211,9 +215,21 @@ impl Logs {
         }
     }
 
-    /// Notes that a log has something to integrate.
+    /// Begins to tend logs, or ceases to; what was known of them is forgotten.
+    pub(super) fn tend(&self, tended: bool) {
+        self.tended.store(tended, Ordering::Release);
+        self.known.clear();
+        self.changed.lock().clear();
+    }
+
+    /// Whether this process integrates what is appended.
+    pub(super) fn are_tended(&self) -> bool {
+        self.tended.load(Ordering::Acquire)
+    }
+
+    /// Notes that a log has something to integrate, if it is this process that does it.
     pub(super) fn mark(&self, log: &Arc<Log>) {
-        if !log.changed.swap(true, Ordering::AcqRel) {
+        if self.are_tended() && !log.changed.swap(true, Ordering::AcqRel) {
             self.changed.lock().push(Arc::clone(log));
         }
     }

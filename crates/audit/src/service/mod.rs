@@ -18,6 +18,7 @@ mod integrate;
 mod layout;
 mod leaves;
 mod logs;
+mod nodes;
 mod ocsf;
 mod orphans;
 mod proofs;
@@ -45,8 +46,9 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::future::join;
 use identity::{Clock, Entropy, SystemAuthority, TenantId, UserId};
-use store::{Documents, EventLog, Version};
+use store::{Documents, EventLog};
 use tokio::sync::Mutex;
 
 pub use config::{AuditConfig, InvalidRetention, Retention};
@@ -65,6 +67,7 @@ pub(crate) use query::{actor, target};
 use follow::Erasures;
 use layout::Layout;
 use logs::Logs;
+use nodes::{Lease, Nodes};
 use publisher::Publisher;
 use refusals::Refusals;
 use retention::Walk;
@@ -115,8 +118,12 @@ pub struct Audit {
     refusals: Refusals,
     erasures: Erasures,
     publisher: Publisher,
-    /// The state of the document by which this process owns the logs.
-    owner: OnceLock<Version>,
+    /// Whether this process owns the logs.
+    lease: Lease,
+    /// What there is because there may be other nodes; absent when there are none.
+    nodes: Option<Nodes>,
+    /// What the store should not say, before it is known why it does.
+    suspicion: parking_lot::Mutex<Option<String>>,
     /// Held by whoever changes heads, so that an epoch tells of all or nothing of a change.
     rounds: Mutex<()>,
     walk: Walk,
@@ -134,19 +141,43 @@ impl Audit {
     /// [`OpenAuditError`]. A store that contradicts what was signed is no error
     /// here: the log is frozen, says why, and signs nothing.
     pub async fn open(deps: AuditDeps, config: AuditConfig) -> Result<Arc<Self>, OpenAuditError> {
+        let audit = Self::lay(deps, config, false)?;
+        audit.recover().await?;
+        Ok(Arc::new(audit))
+    }
+
+    /// Opens the audit log as one of several nodes over one store, each with a spool and an anchor
+    /// of its own. One of them leads: it integrates and signs. All record, and answer with what
+    /// the one that leads has signed, about a second later.
+    ///
+    /// Call [`Audit::tend`] from a task of its own afterwards, and [`Audit::close`] at the end.
+    ///
+    /// # Errors
+    /// As [`Audit::open`].
+    pub async fn join(deps: AuditDeps, config: AuditConfig) -> Result<Arc<Self>, OpenAuditError> {
+        let audit = Self::lay(deps, config, true)?;
+        audit.hear().await;
+        audit.lead_or_follow().await?;
+        Ok(Arc::new(audit))
+    }
+
+    fn lay(deps: AuditDeps, config: AuditConfig, shared: bool) -> Result<Self, OpenAuditError> {
         let spool = open_spool(&config.spool)?;
         let layout = Layout::new(deps.authority);
-        let audit = Self {
+        let nodes = shared.then(|| Nodes::new(&deps.events, &deps.clock, layout));
+        Ok(Self {
             logs: Logs::new(
                 Arc::clone(&deps.documents),
                 layout,
                 Arc::clone(&deps.entropy),
+                !shared,
             ),
             subjects: Subjects::new(
                 Arc::clone(&deps.documents),
                 layout,
                 Arc::clone(&deps.entropy),
                 deps.wrapping,
+                nodes.as_ref().map(|nodes| Arc::clone(&nodes.hearing.fresh)),
             ),
             publisher: Publisher::new(deps.signers),
             documents: deps.documents,
@@ -159,13 +190,13 @@ impl Audit {
             spool,
             refusals: Refusals::default(),
             erasures: Erasures::default(),
-            owner: OnceLock::new(),
+            lease: Lease::new(),
+            nodes,
+            suspicion: parking_lot::Mutex::default(),
             rounds: Mutex::default(),
             walk: Walk::default(),
             frozen: OnceLock::new(),
-        };
-        audit.recover().await?;
-        Ok(Arc::new(audit))
+        })
     }
 
     /// Why nothing is recorded or signed any more, if so.
@@ -191,6 +222,14 @@ impl Audit {
 
     /// Integrates, signs, and retries what waits, until the task is dropped.
     pub async fn tend(self: Arc<Self>) {
+        if self.nodes.is_some() {
+            join(Arc::clone(&self).rounds(), self.look_around()).await;
+        } else {
+            self.rounds().await;
+        }
+    }
+
+    async fn rounds(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(self.config.epoch_every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -200,15 +239,24 @@ impl Audit {
     }
 
     /// One round: sampled refusals are recorded, what waits is tried again, what
-    /// was appended is integrated and signed, and what is too old is removed.
+    /// was appended is integrated and signed, and what is too old is removed. A node that
+    /// follows takes up what was signed.
     pub async fn turn(self: &Arc<Self>) {
+        self.hear().await;
         self.record_refusals().await;
         if self.frozen().is_none() {
             self.retry_spooled().await;
             let _round = self.rounds.lock().await;
+            self.attend().await;
+            if !self.leads() {
+                return;
+            }
             match self.settle().await {
                 Ok(()) => {
+                    self.obey().await;
+                    self.listen().await;
                     self.integrate().await;
+                    self.close_overdue().await;
                     self.retain().await;
                 }
                 Err(error) => tracing::warn!(%error, "nothing is integrated before this is known"),

@@ -11,24 +11,28 @@ use super::{
     logs::Log,
     stored::StoredHead,
 };
-use crate::{Actor, DatasetEvent, Label, Leaf, Outcome, Phase, Seq, Training};
+use crate::{Actor, DatasetEvent, Hash, Label, Leaf, Outcome, Phase, Seq, Training};
 
 /// Intents without an outcome, with what they say where it was read.
 type Open = BTreeMap<u64, Option<Leaf>>;
 
 impl Audit {
-    /// Closes intents without an outcome: nobody is left who knows how they ended.
-    /// The outcomes of those in `ended` wait in the spool.
+    /// Closes those intents without an outcome that `left` names: nobody is left who knows how
+    /// they ended.
     pub(super) async fn close_orphans(
         &self,
         log: &Log,
         head: StoredHead,
-        ended: &[u64],
+        left: impl Fn(u64) -> bool,
     ) -> Result<(), StoreError> {
         for (seq, leaf) in self.open_intents(log, head).await? {
-            if !ended.contains(&seq) {
+            if left(seq) {
                 let leaf = self.intent_at(log, seq, leaf).await?;
-                self.close(log, seq, leaf, Outcome::Unknown).await;
+                // Who should have told the other nodes of it is gone.
+                if leaf.action == Label::subject_erased() {
+                    self.tell_erased(&log.id.tenant).await?;
+                }
+                self.conclude(log, seq, leaf, Outcome::Unknown).await;
             }
         }
         Ok(())
@@ -45,7 +49,7 @@ impl Audit {
         for seq in self.open_intents(log, head).await?.into_keys() {
             if let Some((leaf, outcome)) = spooled.remove(&seq) {
                 let outcome = outcome.unwrap_or(Outcome::Unknown);
-                self.close(log, seq, leaf, outcome).await;
+                self.conclude(log, seq, leaf, outcome).await;
             }
         }
         Ok(())
@@ -108,7 +112,7 @@ impl Audit {
         }
     }
 
-    async fn close(&self, log: &Log, seq: u64, leaf: Leaf, outcome: Outcome) {
+    async fn conclude(&self, log: &Log, seq: u64, leaf: Leaf, outcome: Outcome) {
         let Ok(intent) = Seq::try_from(seq) else {
             return;
         };
@@ -127,7 +131,7 @@ impl Audit {
                 allowed: false,
                 ..leaf.training
             },
-            idempotency: None,
+            idempotency: self.nodes.is_some().then(|| once(log, seq)),
             repeated: 1,
             metadata: Map::new(),
             personal: Vec::new(),
@@ -135,4 +139,16 @@ impl Audit {
         let recorded = self.write(&event).await;
         tracing::info!(log = %log.id, seq, ?recorded, "an intent is closed");
     }
+}
+
+/// Two nodes that close an intent, one after the other has stood still, close it once.
+fn once(log: &Log, seq: u64) -> Hash {
+    let (tenant, env) = (log.id.tenant.as_str(), log.id.env.as_str());
+    Hash::of(&[
+        b"tenantry-audit/orphan/v1\n",
+        tenant.as_bytes(),
+        &[0],
+        env.as_bytes(),
+        &seq.to_be_bytes(),
+    ])
 }

@@ -99,6 +99,7 @@ impl Audit {
                 if let Some(vouched) = vouched.filter(|vouched| vouched.said.size >= seq) {
                     return Ok(vouched);
                 }
+                self.catch_up().await;
                 if notes.changed().await.is_err() {
                     return Err(ProofError::NotYet);
                 }
@@ -133,6 +134,8 @@ impl Audit {
                     evidence,
                 }));
             }
+            // The node that leads may have closed an epoch since.
+            self.catch_up().await;
         }
         Err(ProofError::NotYet)
     }

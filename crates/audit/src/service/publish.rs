@@ -10,15 +10,12 @@ use store::{Batch, CommitError, StoreError, Version};
 use super::{Audit, anchor, publisher::AttemptError, stored::StoredHead};
 use crate::{Hash, HeadsError};
 
-/// How often the log is taken over again because another process does, too.
-const TRIES_MAX: usize = 8;
-
 /// Why no epoch was closed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PublishError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the audit log is frozen")]
+    #[error("the audit log is frozen, or another node leads")]
     Frozen,
     #[error(transparent)]
     Heads(#[from] HeadsError),
@@ -27,53 +24,6 @@ pub(super) enum PublishError {
 }
 
 impl Audit {
-    /// Takes the logs over: from now on no other process changes a head or closes an epoch.
-    pub(super) async fn take_over(&self) -> Result<(), StoreError> {
-        let owner = self.layout.owner();
-        let mut name = [0; 16];
-        self.entropy.fill(&mut name);
-        for _ in 0..TRIES_MAX {
-            let batch = match self.documents.get(&owner).await? {
-                Some(stored) => Batch::new().expect_version(&owner, stored.version),
-                None => Batch::new().expect_absent(&owner),
-            };
-            match self
-                .documents
-                .commit(batch.put(&owner, name.to_vec()))
-                .await
-            {
-                Ok(version) => {
-                    // Nobody opens a log twice.
-                    let _ = self.owner.set(version);
-                    return Ok(());
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(CommitError::Store(error)) => return Err(error),
-            }
-        }
-        let why = "other processes open the audit log all the time";
-        Err(StoreError::Unavailable(why.to_owned()))
-    }
-
-    /// Commits what concerns heads and epochs, unless another process has taken the logs over.
-    pub(super) async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
-        let owner = self.layout.owner();
-        let Some(version) = self.owner.get().copied() else {
-            return Err(StoreError::Unavailable("the log is not open".to_owned()).into());
-        };
-        let outcome = self
-            .documents
-            .commit(batch.expect_version(&owner, version))
-            .await;
-        if let Err(CommitError::Conflict(_)) = &outcome {
-            let found = self.documents.get(&owner).await?;
-            if found.is_none_or(|found| found.version != version) {
-                self.freeze("another process has taken over the audit log of this store");
-            }
-        }
-        outcome
-    }
-
     /// Stores heads whose leaves the next epoch has to tell of.
     pub(super) async fn store_heads(
         &self,
@@ -106,29 +56,42 @@ impl Audit {
     }
 
     async fn settle_epoch(&self) -> Result<(), PublishError> {
-        let Some((batch, value, note)) = self.publisher.attempted(&self.layout)? else {
+        let followed = self.nodes.is_some();
+        let Some((batch, value, note)) = self.publisher.attempted(&self.layout, followed)? else {
             return Ok(());
         };
         let version = match self.commit(batch).await {
             Ok(version) => version,
             Err(CommitError::Store(error)) => return Err(error.into()),
-            Err(CommitError::Conflict(_)) => {
-                let stored = self.documents.get(&self.layout.latest_epoch()).await?;
-                match stored.filter(|stored| stored.value == value) {
-                    Some(stored) if self.frozen().is_none() => stored.version,
-                    _ => {
-                        self.freeze("the stored epoch is not the one that was stored last");
-                        return Err(PublishError::Frozen);
-                    }
-                }
-            }
+            Err(CommitError::Conflict(_)) => self.found_stored(&value).await?,
         };
         self.write_anchor(note).await;
         metrics::counter!("tenantry_audit_epochs_total").increment(1);
         Ok(self.publisher.finish(version)?)
     }
 
-    async fn write_anchor(&self, note: String) {
+    /// The state of the last epoch, which is stored as it was signed.
+    async fn found_stored(&self, signed: &[u8]) -> Result<Version, PublishError> {
+        let stored = self.documents.get(&self.layout.latest_epoch()).await?;
+        let version = stored.as_ref().map(|stored| stored.version);
+        if self.frozen().is_some() {
+            return Err(PublishError::Frozen);
+        }
+        match stored {
+            Some(stored) if stored.value == signed => Ok(stored.version),
+            _ if version == self.publisher.known().version => {
+                let why = "the epoch is not stored yet".to_owned();
+                Err(StoreError::Unavailable(why).into())
+            }
+            _ => {
+                let why = "the stored epoch is not the one that was stored last";
+                self.contradicted(why).await?;
+                Err(PublishError::Frozen)
+            }
+        }
+    }
+
+    pub(super) async fn write_anchor(&self, note: String) {
         let Some(path) = self.config.anchor.clone() else {
             return;
         };
@@ -149,8 +112,7 @@ impl Audit {
                 // Written again, so that what failed cannot happen later.
                 self.touch(&head, version).await?;
             } else {
-                self.freeze(format!("{}: the stored head was altered", head.log));
-                return Err(PublishError::Frozen);
+                return Err(self.altered(&head).await?);
             }
             self.publisher.trust(slot);
         }
@@ -201,8 +163,7 @@ impl Audit {
         let slot = u32::try_from(slot).map_err(|_| StoreError::Limit("slot".to_owned()))?;
         let (mut head, version) = self.stored_head(slot).await?;
         if !self.publisher.knows(&head) {
-            self.freeze(format!("{}: the stored head was altered", head.log));
-            return Err(PublishError::Frozen);
+            return Err(self.altered(&head).await?);
         }
         head.enter(self.publisher.next_epoch());
         let key = self.layout.head(slot);
@@ -213,6 +174,13 @@ impl Audit {
             CommitError::Store(error) => error.into(),
             CommitError::Conflict(key) => StoreError::Unavailable(key.id).into(),
         })
+    }
+
+    /// A stored head is not the one that was stored last.
+    async fn altered(&self, head: &StoredHead) -> Result<PublishError, StoreError> {
+        let why = format!("{}: the stored head was altered", head.log);
+        self.contradicted(why).await?;
+        Ok(PublishError::Frozen)
     }
 
     async fn stored_head(&self, slot: u32) -> Result<(StoredHead, Version), StoreError> {

@@ -14,7 +14,11 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, StoreError, Version};
 use tokio::sync::watch;
 
-use super::{layout::Layout, stored::StoredHead};
+use super::{
+    layout::Layout,
+    nodes::{Followed, StoredChanges},
+    stored::StoredHead,
+};
 use crate::{
     Checkpoint, Epoch, Hash, Head, Heads, HeadsError, SignerError, Signers,
     log::{LogError, LogState, Tile, TileId, verify_inclusion},
@@ -59,7 +63,15 @@ struct Next {
     log: LogState,
     tiles: Vec<Tile>,
     note: String,
-    told: Vec<u64>,
+    /// The leaves that it changes, by slot.
+    changes: Vec<(u64, Hash)>,
+}
+
+/// What is known of the last epoch.
+pub(super) struct Known {
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// The state of the document that tells of it.
+    pub(super) version: Option<Version>,
 }
 
 /// What the last epoch says of one slot.
@@ -148,6 +160,55 @@ impl Publisher {
         self.note.send_replace(Some(note.into()));
     }
 
+    /// What this process knows of the last epoch.
+    pub(super) fn known(&self) -> Known {
+        let published = self.published.lock();
+        let checkpoint = published.epoch.as_ref().map(|_| Checkpoint {
+            origin: self.signers.origin().clone(),
+            size: published.log.size(),
+            root: published.log.root(),
+        });
+        Known {
+            checkpoint,
+            version: published.version,
+        }
+    }
+
+    /// Forgets what only the process that publishes has to know: another one does.
+    pub(super) fn stand_back(&self) {
+        self.waiting.lock().clear();
+        self.doubted.lock().clear();
+        *self.attempt.lock() = None;
+    }
+
+    /// Takes up an epoch that another process has closed, which changed these leaves of what
+    /// was published last, or of the heads that were read `anew`. Whether the heads are then
+    /// those that it tells of; if they are not, nothing changes.
+    pub(super) fn follow(
+        &self,
+        mut anew: Option<Heads>,
+        told: &Followed,
+        changes: &[(u64, Hash)],
+    ) -> bool {
+        let mut published = self.published.lock();
+        let heads = anew.as_mut().unwrap_or(&mut published.heads);
+        let Ok(next) = heads.prepare(changes) else {
+            return false;
+        };
+        let says = (told.epoch.slots, told.epoch.heads);
+        if (next.slots(), next.root()) != says || heads.apply(next).is_err() {
+            return false;
+        }
+        if let Some(heads) = anew {
+            published.heads = heads;
+        }
+        published.log = told.log.clone();
+        published.epoch = Some(told.epoch.clone());
+        published.version = Some(told.version);
+        self.note.send_replace(Some(told.note.as_str().into()));
+        true
+    }
+
     /// Changes with every epoch that is closed.
     pub(super) fn notes(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.note.subscribe()
@@ -185,7 +246,6 @@ impl Publisher {
         now: Timestamp,
     ) -> Result<(), AttemptError> {
         let published = self.published.lock();
-        let told = waiting.keys().copied().collect();
         let changes: Vec<(u64, Hash)> = waiting.into_iter().collect();
         let heads = published.heads.prepare(&changes)?;
         let epoch = Epoch {
@@ -208,15 +268,17 @@ impl Publisher {
             log,
             tiles,
             note,
-            told,
+            changes,
         });
         Ok(())
     }
 
     /// The batch that stores the signed epoch, what it puts as the last epoch, and its note.
+    /// With `followed`, other nodes are told what it changed.
     pub(super) fn attempted(
         &self,
         layout: &Layout,
+        followed: bool,
     ) -> Result<Option<(Batch, Vec<u8>, String)>, StoreError> {
         let version = self.published.lock().version;
         let attempt = self.attempt.lock();
@@ -224,7 +286,11 @@ impl Publisher {
             return Ok(None);
         };
         let stored = next.stored()?;
-        let batch = next.batch(layout, version, stored.clone());
+        let mut batch = next.batch(layout, version, stored.clone());
+        if followed {
+            let Epoch { number, time, .. } = next.epoch;
+            batch = StoredChanges::put(batch, layout, number, &next.changes, time)?;
+        }
         Ok(Some((batch, stored, next.note.clone())))
     }
 
@@ -239,7 +305,7 @@ impl Publisher {
         published.log = next.log;
         published.version = Some(version);
         let mut waiting = self.waiting.lock();
-        for slot in next.told {
+        for (slot, _) in next.changes {
             waiting.remove(&slot);
         }
         self.note.send_replace(Some(next.note.into()));

@@ -149,8 +149,10 @@ impl Audit {
                 Err(Failed::Read(error)) => return Err(error),
                 Err(Failed::Index(error)) => {
                     tracing::error!(log = %log.id, %error, "an audit index cannot be used");
-                    log.lose_index();
-                    self.logs.mark(log);
+                    if self.logs.are_tended() {
+                        log.lose_index();
+                        self.logs.mark(log);
+                    }
                     indexed = false;
                 }
             }

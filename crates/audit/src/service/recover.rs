@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use store::{LIST_LIMIT_MAX, Listing, StoreError};
 
 use super::{
@@ -34,8 +35,14 @@ pub enum OpenAuditError {
     Key(#[from] TrustError),
 }
 
+/// Heads whose records are looked at at the same time.
+const LOOKS_AT_ONCE: usize = 32;
+
 /// An epoch, the log of epochs up to it, and its note; or why they are not to be believed.
-type ReadEpoch = Result<(Epoch, LogState, String), String>;
+pub(super) type ReadEpoch = Result<(Epoch, LogState, String), String>;
+
+/// A log with records that are not integrated, or with open intents.
+pub(super) type Unfinished = (Arc<Log>, StoredHead);
 
 /// What the heads that are stored say.
 #[derive(Default)]
@@ -44,31 +51,53 @@ struct Found {
     told: Vec<Hash>,
     /// Heads that no epoch tells of yet.
     waiting: Vec<(u64, Hash)>,
-    /// Logs with records that are not integrated, or with open intents.
-    unfinished: Vec<(Arc<Log>, StoredHead)>,
+    unfinished: Vec<Unfinished>,
+}
+
+/// The same, of one head.
+struct Taken {
+    told: Option<Hash>,
+    waiting: Option<(u64, Hash)>,
+    unfinished: Option<Unfinished>,
 }
 
 impl Audit {
     /// See [`Audit::open`].
     pub(super) async fn recover(&self) -> Result<(), OpenAuditError> {
-        let trust = self.trust()?;
         self.take_over().await?;
+        let unfinished = self.resume().await?;
+        let spooled = self.spooled_ends().await?;
+        for (log, head) in unfinished {
+            let ended = spooled.get(&log.id).map_or(&[][..], Vec::as_slice);
+            let open = |seq: u64| !ended.contains(&seq);
+            self.close_orphans(&log, head, open).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up the work of whoever had it before: the store is read, and must agree with what was
+    /// signed. Nothing is unfinished when this process is frozen, or has been taken over from.
+    pub(super) async fn resume(&self) -> Result<Vec<Unfinished>, OpenAuditError> {
+        self.take_suspicion();
         let latest = self.documents.get(&self.layout.latest_epoch()).await?;
-        let anchored = self.anchored(&trust)?;
+        let anchored = self.anchored(&self.trust()?)?;
         let mut resumed = None;
         match &latest {
             None => {
                 if anchored.is_some() {
-                    self.freeze("the anchor tells of epochs, the store has none");
+                    self.suspect("the anchor tells of epochs, the store has none");
                 }
             }
-            Some(latest) => match self.read_epoch(&trust, &latest.value)? {
-                Ok((epoch, log, note)) => {
-                    self.check_epoch(&epoch, &log, anchored.as_ref()).await?;
-                    resumed = Some((epoch, log, note, latest.version));
+            Some(latest) => {
+                let read = self.read_epoch(&self.trust()?, &latest.value)?;
+                match read {
+                    Ok((epoch, log, note)) => {
+                        self.check_epoch(&epoch, &log, anchored.as_ref()).await?;
+                        resumed = Some((epoch, log, note, latest.version));
+                    }
+                    Err(why) => self.suspect(format!("the last epoch: {why}")),
                 }
-                Err(why) => self.freeze(format!("the last epoch: {why}")),
-            },
+            }
         }
         let number = resumed.as_ref().map_or(0, |(epoch, ..)| epoch.number);
         self.check_last(number).await?;
@@ -76,7 +105,7 @@ impl Audit {
         if let Some((epoch, log, note, version)) = resumed {
             let heads = Heads::new(found.told);
             if heads.slots() != epoch.slots || heads.root() != epoch.heads {
-                self.freeze(format!("the stored heads are not those of epoch {number}"));
+                self.suspect(format!("the stored heads are not those of epoch {number}"));
             }
             let published = Published {
                 heads,
@@ -86,20 +115,29 @@ impl Audit {
             };
             self.publisher.resume(published, &note);
         }
-        if self.frozen().is_some() {
-            return Ok(());
+        if let Some(why) = self.take_suspicion() {
+            self.contradicted(why).await?;
+            return Ok(Vec::new());
         }
         self.publisher.await_epoch(found.waiting);
-        let spooled = self.spooled_ends().await?;
-        for (log, head) in found.unfinished {
-            let ended = spooled.get(&log.id).map_or(&[][..], Vec::as_slice);
-            self.close_orphans(&log, head, ended).await?;
-        }
-        Ok(())
+        Ok(found.unfinished)
+    }
+
+    /// Notes what the store should not say. It counts once it is known that no other node has
+    /// changed the store meanwhile.
+    fn suspect(&self, why: impl Into<String>) {
+        let why = why.into();
+        tracing::warn!(why, "the audit log is not as it should be");
+        // The first reason stands.
+        self.suspicion.lock().get_or_insert(why);
+    }
+
+    pub(super) fn take_suspicion(&self) -> Option<String> {
+        self.suspicion.lock().take()
     }
 
     /// The last epoch, signed in the name of this log or of one that it succeeds.
-    fn read_epoch(&self, own: &Trust, stored: &[u8]) -> Result<ReadEpoch, TrustError> {
+    pub(super) fn read_epoch(&self, own: &Trust, stored: &[u8]) -> Result<ReadEpoch, TrustError> {
         let mut read = read_epoch(own, stored);
         for predecessor in &self.config.predecessors {
             if read.is_err() {
@@ -112,7 +150,7 @@ impl Audit {
     }
 
     /// The intents whose outcomes wait in the spool, by log.
-    async fn spooled_ends(&self) -> Result<HashMap<LogId, Vec<u64>>, OpenAuditError> {
+    pub(super) async fn spooled_ends(&self) -> Result<HashMap<LogId, Vec<u64>>, OpenAuditError> {
         let spool = Arc::clone(&self.spool);
         let waiting = tokio::task::spawn_blocking(move || spool.waiting()).await;
         let waiting = waiting.unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -128,7 +166,7 @@ impl Audit {
         Ok(ends)
     }
 
-    fn trust(&self) -> Result<Trust, TrustError> {
+    pub(super) fn trust(&self) -> Result<Trust, TrustError> {
         let signers = self.publisher.signers();
         let mut keys = signers.verifier_keys().to_vec();
         keys.extend(self.config.former_keys.iter().cloned());
@@ -141,7 +179,7 @@ impl Audit {
         })
     }
 
-    fn anchored(&self, trust: &Trust) -> Result<Option<Checkpoint>, OpenAuditError> {
+    pub(super) fn anchored(&self, trust: &Trust) -> Result<Option<Checkpoint>, OpenAuditError> {
         let Some(path) = &self.config.anchor else {
             return Ok(None);
         };
@@ -153,15 +191,15 @@ impl Audit {
         match trust.checkpoint(&note) {
             Ok(checkpoint) => Ok(Some(checkpoint)),
             Err(why) => {
-                self.freeze(format!("the anchor: {why}"));
+                self.suspect(format!("the anchor: {why}"));
                 Ok(None)
             }
         }
     }
 
-    /// Freezes unless the last epoch stands at the end of the log of epochs, and that
+    /// Suspects the store unless the last epoch stands at the end of the log of epochs, and that
     /// log continues the anchored one.
-    async fn check_epoch(
+    pub(super) async fn check_epoch(
         &self,
         epoch: &Epoch,
         log: &LogState,
@@ -173,21 +211,21 @@ impl Audit {
         };
         if self.epoch_hashes(log, last).await? != Some(vec![epoch.leaf_hash()]) {
             let number = epoch.number;
-            self.freeze(format!(
+            self.suspect(format!(
                 "epoch {number} is not the one in the log of epochs"
             ));
         }
         let copy = self.layout.epoch_leaf(epoch.number);
         let copy = self.documents.get(&copy).await?;
         if copy.is_none_or(|copy| copy.value != epoch.encode()) {
-            self.freeze(format!("the leaf of epoch {} was altered", epoch.number));
+            self.suspect(format!("the leaf of epoch {} was altered", epoch.number));
         }
         let Some(anchored) = anchored else {
             return Ok(());
         };
         let (size, stored) = (anchored.size, log.size());
         if size > stored {
-            self.freeze(format!(
+            self.suspect(format!(
                 "the anchor tells of epoch {size}, the store ends with {stored}: it is an old copy"
             ));
             return Ok(());
@@ -195,7 +233,7 @@ impl Audit {
         let hashes = self.epoch_hashes(log, Ask::Frontier { size }).await?;
         let then = hashes.and_then(|hashes| Frontier::from_parts(size, hashes));
         if then.is_none_or(|then| then.root() != anchored.root) {
-            self.freeze("the log of epochs is not the one that the anchor tells of");
+            self.suspect("the log of epochs is not the one that the anchor tells of");
         }
         Ok(())
     }
@@ -212,7 +250,7 @@ impl Audit {
         }
     }
 
-    /// Freezes if an epoch after `last` is stored: the last one was replaced by an old one.
+    /// Suspects the store if an epoch after `last` is stored: the last one was replaced by an old one.
     async fn check_last(&self, last: u64) -> Result<(), StoreError> {
         let after = self.layout.epoch_leaf(last).id;
         let listing = Listing {
@@ -222,11 +260,27 @@ impl Audit {
         };
         let later = self.documents.list(&self.layout.epochs(), &listing).await?;
         if !later.is_empty() {
-            self.freeze(format!(
+            self.suspect(format!(
                 "epoch {last} is the last one, and later ones are stored"
             ));
         }
         Ok(())
+    }
+
+    /// A page of heads after the id `after`, in the order of their slots.
+    pub(super) async fn list_heads(
+        &self,
+        after: Option<String>,
+    ) -> Result<Vec<(String, Result<StoredHead, StoreError>)>, StoreError> {
+        let listing = Listing {
+            prefix: String::new(),
+            after,
+            limit: LIST_LIMIT_MAX,
+        };
+        let rows = self.documents.list(&self.layout.heads(), &listing).await?;
+        let read = rows.into_iter();
+        let read = read.map(|row| (row.id, StoredHead::decode(&row.value)));
+        Ok(read.collect())
     }
 
     /// Reads all heads, in the order of their slots.
@@ -237,30 +291,34 @@ impl Audit {
         let mut slots = 0;
         let mut after = None;
         loop {
-            let listing = Listing {
-                prefix: String::new(),
-                after,
-                limit: LIST_LIMIT_MAX,
-            };
-            let rows = self.documents.list(&self.layout.heads(), &listing).await?;
-            for (row, slot) in rows.iter().zip(slots..) {
-                match StoredHead::decode(&row.value) {
-                    Ok(head) if head.slot == slot && row.id == self.layout.head(slot).id => {
-                        self.take_up(&mut found, head, epoch).await?;
+            let rows = self.list_heads(after).await?;
+            after = rows.last().map(|(id, _)| id.clone());
+            let whole = rows.len() < LIST_LIMIT_MAX;
+            let mut heads = Vec::with_capacity(rows.len());
+            for ((id, head), slot) in rows.into_iter().zip(slots..) {
+                match head {
+                    Ok(head) if head.slot == slot && id == self.layout.head(slot).id => {
+                        heads.push(head);
                     }
-                    Ok(_) => self.freeze(format!("slot {slot} has no head of its own")),
-                    Err(why) => self.freeze(format!("slot {slot}: {why}")),
+                    Ok(_) => self.suspect(format!("slot {slot} has no head of its own")),
+                    Err(why) => self.suspect(format!("slot {slot}: {why}")),
                 }
                 slots = slot + 1;
             }
-            after = rows.last().map(|row| row.id.clone());
-            if rows.len() < LIST_LIMIT_MAX {
+            let taken = stream::iter(heads).map(|head| self.take_up(head, epoch));
+            let mut taken = taken.buffered(LOOKS_AT_ONCE);
+            while let Some(one) = taken.try_next().await? {
+                found.told.extend(one.told);
+                found.waiting.extend(one.waiting);
+                found.unfinished.extend(one.unfinished);
+            }
+            if whole || !self.stays().await {
                 break;
             }
         }
         let assigned = begun..=self.assigned().await?;
         if !assigned.contains(&slots) {
-            self.freeze(format!(
+            self.suspect(format!(
                 "{slots} heads are stored, and {assigned:?} logs have begun"
             ));
         }
@@ -271,29 +329,26 @@ impl Audit {
     async fn assigned(&self) -> Result<u32, StoreError> {
         match self.logs.assigned().await {
             Err(StoreError::Corrupt(why)) => {
-                self.freeze(format!("the number of logs: {why}"));
+                self.suspect(format!("the number of logs: {why}"));
                 Ok(0)
             }
             answer => answer,
         }
     }
 
-    async fn take_up(
-        &self,
-        found: &mut Found,
-        head: StoredHead,
-        epoch: u64,
-    ) -> Result<(), OpenAuditError> {
-        if let Some(said) = head.said_in(epoch) {
-            found.told.push(head.leaf(&said).leaf_hash());
-        }
+    async fn take_up(&self, head: StoredHead, epoch: u64) -> Result<Taken, StoreError> {
         let log = self.logs.remember(&head.log, head.slot);
         log.has_integrated(head.state.size());
+        let mut taken = Taken {
+            told: head.said_in(epoch).map(|said| head.leaf(&said).leaf_hash()),
+            waiting: None,
+            unfinished: None,
+        };
         if head.epoch > epoch {
             let leaf = head.leaf(&head.said());
-            found.waiting.push((head.slot.into(), leaf.leaf_hash()));
+            taken.waiting = Some((head.slot.into(), leaf.leaf_hash()));
             if head.epoch > epoch + 1 || !self.continues(&log, &head).await? {
-                self.freeze(format!(
+                self.suspect(format!(
                     "{}: its head does not follow epoch {epoch}",
                     log.id
                 ));
@@ -302,7 +357,7 @@ impl Audit {
         let bounds = self.events.bounds(&log.records).await?;
         let stored = bounds.head;
         if bounds.oldest > head.oldest() {
-            self.freeze(format!(
+            self.suspect(format!(
                 "{}: retention kept the records from {}, they begin with {}",
                 log.id,
                 head.oldest(),
@@ -310,7 +365,7 @@ impl Audit {
             ));
         }
         if stored < head.state.size() {
-            self.freeze(format!(
+            self.suspect(format!(
                 "{}: {} records are integrated, {stored} are stored",
                 log.id,
                 head.state.size()
@@ -320,9 +375,9 @@ impl Audit {
             self.logs.mark(&log);
         }
         if stored > head.state.size() || !head.open.is_empty() {
-            found.unfinished.push((log, head));
+            taken.unfinished = Some((log, head));
         }
-        Ok(())
+        Ok(taken)
     }
 }
 

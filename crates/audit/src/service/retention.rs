@@ -90,6 +90,9 @@ impl Audit {
         let rows = self.documents.list(&self.layout.heads(), &listing).await?;
         let over = rows.len() < HEADS_MAX;
         for row in rows {
+            if !self.stays().await {
+                return Ok(());
+            }
             match self.retain_in(&row, ends).await {
                 Err(error @ (StoreError::Unavailable(_) | StoreError::ReadOnly(_))) => {
                     return Err(error);

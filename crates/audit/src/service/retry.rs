@@ -117,8 +117,8 @@ impl Audit {
     async fn retry(&self, waiting: &Waiting) -> Result<u64, StoreError> {
         let moved = async {
             if !waiting.keys.is_empty() {
-                let stored = self.subjects.store(&waiting.log.tenant, &waiting.keys);
-                stored.await?;
+                let tenant = &waiting.log.tenant;
+                self.subjects.store_spooled(tenant, &waiting.keys).await?;
             }
             let ready = Ready::of_body(&waiting.log, waiting.body.clone().into());
             let ready = ready.map_err(|why| StoreError::Corrupt(why.to_string()))?;

@@ -12,7 +12,7 @@ use identity::{Entropy, TenantId, UserId};
 use quick_cache::sync::Cache;
 use store::{Batch, CommitError, Documents, Listing, StoreError};
 
-use super::{layout::Layout, wrap::WrappingKey};
+use super::{layout::Layout, nodes::Fresh, wrap::WrappingKey};
 use crate::seal::{KeyId, SubjectKey, SubjectKeys};
 
 /// Keys that are remembered.
@@ -20,7 +20,7 @@ const KEYS_MAX: usize = 64 * 1024;
 /// How often a key is found or made again because the subject was erased meanwhile.
 const TRIES_MAX: usize = 4;
 /// Keys of one subject that one step of an erasure destroys.
-const ERASED_MAX: usize = 100;
+pub(super) const ERASED_MAX: usize = 100;
 
 /// A key that is not stored yet, because the store did not answer.
 #[derive(Clone)]
@@ -40,6 +40,8 @@ pub(super) struct Subjects {
     wrapping: WrappingKey,
     by_subject: Cache<(TenantId, UserId), Arc<SubjectKey>>,
     by_id: Cache<(TenantId, KeyId), Arc<SubjectKey>>,
+    /// Whether what is remembered can be trusted, where other nodes erase, too.
+    fresh: Option<Arc<Fresh>>,
 }
 
 impl Subjects {
@@ -48,6 +50,7 @@ impl Subjects {
         layout: Layout,
         entropy: Arc<dyn Entropy>,
         wrapping: WrappingKey,
+        fresh: Option<Arc<Fresh>>,
     ) -> Self {
         Self {
             documents,
@@ -56,7 +59,19 @@ impl Subjects {
             wrapping,
             by_subject: Cache::new(KEYS_MAX),
             by_id: Cache::new(KEYS_MAX),
+            fresh,
         }
+    }
+
+    fn are_remembered(&self) -> bool {
+        self.fresh.as_ref().is_none_or(|fresh| fresh.is_fresh())
+    }
+
+    /// Forgets the keys of a tenant's persons, or all.
+    pub(super) fn forget(&self, tenant: Option<&TenantId>) {
+        let others = |of: &TenantId| tenant.is_some_and(|tenant| tenant != of);
+        self.by_subject.retain(|(of, _), _| others(of));
+        self.by_id.retain(|(of, _), _| others(of));
     }
 
     /// A key for each of `subjects`. Where the store does not answer, the key is
@@ -70,6 +85,7 @@ impl Subjects {
         let mut provisional = Vec::new();
         for subject in subjects {
             let remembered = self.by_subject.get(&(tenant.clone(), subject.clone()));
+            let remembered = remembered.filter(|_| self.are_remembered());
             let key = match remembered {
                 Some(key) => Some(key),
                 None => match self.find_in_time(tenant, subject).await {
@@ -169,10 +185,7 @@ impl Subjects {
         keys: &[Provisional],
     ) -> Result<(), StoreError> {
         let batch = keys.iter().fold(Batch::new(), |batch, made| {
-            let below_subject = self.layout.subject_key(tenant, &made.subject, made.key);
-            batch
-                .put(&below_subject, made.wrapped.clone())
-                .put(&self.layout.key(tenant, made.key), made.wrapped.clone())
+            self.putting(tenant, batch, made)
         });
         match self.documents.commit(batch).await {
             Ok(_) => Ok(()),
@@ -201,7 +214,8 @@ impl Subjects {
         tenant: &TenantId,
         id: KeyId,
     ) -> Result<Option<Arc<SubjectKey>>, StoreError> {
-        if let Some(key) = self.by_id.get(&(tenant.clone(), id)) {
+        let remembered = self.by_id.get(&(tenant.clone(), id));
+        if let Some(key) = remembered.filter(|_| self.are_remembered()) {
             return Ok(Some(key));
         }
         let place = self.layout.key(tenant, id);
@@ -230,36 +244,70 @@ impl Subjects {
         Ok(keys.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// Destroys all keys of `subject`; says which.
+    /// Destroys keys of `subject`, if `unheld` holds; says which, none when there are no more.
+    /// The `first` time it is noted for other nodes, whose spools may hold further ones.
     ///
     /// What they sealed can be read by nobody from then on.
-    pub(super) async fn erase(
+    pub(super) async fn erase_some(
         &self,
         tenant: &TenantId,
         subject: &UserId,
-    ) -> Result<Vec<KeyId>, StoreError> {
-        let mut destroyed = Vec::new();
-        loop {
-            let keys = self.stored(tenant, subject, ERASED_MAX).await?;
-            let batch = keys.iter().fold(Batch::new(), |batch, (key, _)| {
-                batch
-                    .delete(&self.layout.subject_key(tenant, subject, *key))
-                    .delete(&self.layout.key(tenant, *key))
-            });
-            if keys.is_empty() {
-                return Ok(destroyed);
-            }
-            match self.documents.commit(batch).await {
+        unheld: Batch,
+        first: bool,
+    ) -> Result<Vec<KeyId>, CommitError> {
+        let keys = self.stored(tenant, subject, ERASED_MAX).await?;
+        let mut batch = keys.iter().fold(unheld, |batch, (key, _)| {
+            batch
+                .delete(&self.layout.subject_key(tenant, subject, *key))
+                .delete(&self.layout.key(tenant, *key))
+        });
+        if first && self.fresh.is_some() {
+            let mark = self.wrapping.mark(tenant, subject);
+            batch = batch.put(&self.layout.tombstone(tenant, &mark), Vec::new());
+        }
+        if !batch.writes().is_empty() {
+            self.documents.commit(batch).await?;
+        }
+        self.by_subject.remove(&(tenant.clone(), subject.clone()));
+        for (key, _) in &keys {
+            self.by_id.remove(&(tenant.clone(), *key));
+        }
+        Ok(keys.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// Stores keys that come from the spool, except those of subjects that were erased on
+    /// another node: nobody can say whether it was before the record was made.
+    pub(super) async fn store_spooled(
+        &self,
+        tenant: &TenantId,
+        keys: &[Provisional],
+    ) -> Result<(), StoreError> {
+        if self.fresh.is_none() {
+            return self.store(tenant, keys).await;
+        }
+        for made in keys {
+            let mark = self.wrapping.mark(tenant, &made.subject);
+            let unless = Batch::new().expect_absent(&self.layout.tombstone(tenant, &mark));
+            match self
+                .documents
+                .commit(self.putting(tenant, unless, made))
+                .await
+            {
                 Ok(_) => {}
                 Err(CommitError::Store(error)) => return Err(error),
-                Err(CommitError::Conflict(key)) => return Err(StoreError::Corrupt(key.id)),
+                Err(CommitError::Conflict(_)) => {
+                    tracing::warn!(key = %made.key, "its subject was erased while it waited");
+                }
             }
-            self.by_subject.remove(&(tenant.clone(), subject.clone()));
-            for (key, _) in &keys {
-                self.by_id.remove(&(tenant.clone(), *key));
-            }
-            destroyed.extend(keys.into_iter().map(|(key, _)| key));
         }
+        Ok(())
+    }
+
+    fn putting(&self, tenant: &TenantId, batch: Batch, made: &Provisional) -> Batch {
+        let below_subject = self.layout.subject_key(tenant, &made.subject, made.key);
+        batch
+            .put(&below_subject, made.wrapped.clone())
+            .put(&self.layout.key(tenant, made.key), made.wrapped.clone())
     }
 
     async fn stored(

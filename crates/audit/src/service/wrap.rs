@@ -4,18 +4,29 @@
 
 use std::fmt;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hmac,
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use identity::{Entropy, TenantId};
+use identity::{Entropy, TenantId, UserId};
 use zeroize::Zeroizing;
 
-use crate::seal::{KEY_ID_BYTES, KeyId, SUBJECT_KEY_BYTES, SubjectKey};
+use crate::{
+    Hash,
+    seal::{KEY_ID_BYTES, KeyId, SUBJECT_KEY_BYTES, SubjectKey},
+};
 
 const WRAPPING_KEY_BYTES: usize = 32;
 const DOMAIN: &[u8] = b"tenantry-audit/subject-key/v1\n";
+const MARK_DOMAIN: &[u8] = b"tenantry-audit/erased/v1\n";
 
 /// The secret under which subject keys are stored. It does not print.
-pub struct WrappingKey(LessSafeKey);
+pub struct WrappingKey {
+    wrapping: LessSafeKey,
+    /// Derived from the same secret.
+    marking: hmac::Key,
+}
 
 /// A text is no wrapping key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +56,18 @@ impl WrappingKey {
             return Err(InvalidWrappingKey);
         }
         let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| InvalidWrappingKey)?;
-        Ok(Self(LessSafeKey::new(key)))
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        let derived = hmac::sign(&secret, MARK_DOMAIN);
+        Ok(Self {
+            wrapping: LessSafeKey::new(key),
+            marking: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+        })
+    }
+
+    /// Stands for a person of a tenant; whoever does not have this key cannot say for whom.
+    pub(super) fn mark(&self, tenant: &TenantId, subject: &UserId) -> Hash {
+        let named = [tenant.as_str(), "\0", subject.as_str()].concat();
+        Hash::of(&[hmac::sign(&self.marking, named.as_bytes()).as_ref()])
     }
 
     /// `key id | nonce | ciphertext and tag`, bound to the tenant.
@@ -60,7 +82,9 @@ impl WrappingKey {
         let mut secret = Zeroizing::new(key.expose().to_vec());
         let aad = Aad::from(bound_to(tenant, key.id()));
         let unique = Nonce::assume_unique_for_key(nonce);
-        let tag = self.0.seal_in_place_separate_tag(unique, aad, &mut secret);
+        let tag = self
+            .wrapping
+            .seal_in_place_separate_tag(unique, aad, &mut secret);
         let tag = tag.ok()?;
         Some([&key.id().0[..], &nonce, &secret, tag.as_ref()].concat())
     }
@@ -76,7 +100,7 @@ impl WrappingKey {
         let (nonce, sealed) = rest.split_first_chunk().ok_or(NotUnwrapped)?;
         let id = KeyId(*id);
         let mut buffer = Zeroizing::new(sealed.to_vec());
-        let plain = self.0.open_in_place(
+        let plain = self.wrapping.open_in_place(
             Nonce::assume_unique_for_key(*nonce),
             Aad::from(bound_to(tenant, id)),
             &mut buffer,

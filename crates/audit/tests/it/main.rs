@@ -14,6 +14,7 @@ mod documented;
 mod forgery;
 mod http;
 mod index;
+mod nodes;
 mod ocsf;
 mod operator;
 mod proofs;

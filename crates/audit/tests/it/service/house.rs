@@ -95,6 +95,19 @@ impl House {
         events: Arc<dyn EventLog>,
         spool: PathBuf,
     ) -> Result<Arc<Audit>, OpenAuditError> {
+        let anchor = self.anchored.then(|| self.anchor());
+        let (deps, config) = self.parts(documents, events, spool, anchor);
+        Audit::open(deps, config).await
+    }
+
+    /// What a log of this house is made of.
+    pub(crate) fn parts(
+        &self,
+        documents: Arc<dyn Documents>,
+        events: Arc<dyn EventLog>,
+        spool: PathBuf,
+        anchor: Option<PathBuf>,
+    ) -> (AuditDeps, AuditConfig) {
         let deps = AuditDeps {
             documents,
             events,
@@ -107,13 +120,13 @@ impl House {
         };
         let config = AuditConfig {
             spool,
-            anchor: self.anchored.then(|| self.anchor()),
+            anchor,
             former_keys: self.former_keys.clone(),
             predecessors: self.predecessors.clone(),
             epoch_every: Duration::from_secs(1),
             retention: None,
         };
-        Audit::open(deps, config).await
+        (deps, config)
     }
 
     /// Opens the log, and expects nothing wrong with it.
