@@ -1,6 +1,7 @@
 //! What tests share: in-memory engines that keep the ports' laws, a clock that
 //! stands still, chance that repeats itself, a recorder that keeps what it is
-//! told, a `redis-server` and a Firestore emulator of one's own, and a [`World`] in which scopes are earned through the real guard.
+//! told, a `redis-server` and a Firestore emulator of one's own, a
+//! network that fails ([`FaultProxy`]), and a [`World`] in which scopes are earned through the real guard.
 //!
 //! **Invariant:** a dev-dependency only. Nothing in production links it, so an
 //! in-memory engine cannot be chosen by mistake; `cargo xtask layers` proves it.
@@ -14,10 +15,12 @@ mod blobs;
 mod bus;
 mod documents;
 mod events;
+mod fault_proxy;
 mod faulty;
 mod firestore;
 mod recorder;
 mod redis;
+mod sockets;
 mod throttle;
 mod time;
 mod world;
@@ -26,6 +29,7 @@ pub use blobs::MemoryBlobs;
 pub use bus::MemoryBus;
 pub use documents::MemoryDocuments;
 pub use events::MemoryEventLog;
+pub use fault_proxy::{FaultProxy, Way};
 pub use faulty::Faulty;
 pub use firestore::FirestoreEmulator;
 pub use recorder::{Entry, EntryKind, MemoryRecorder};

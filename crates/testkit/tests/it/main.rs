@@ -1,4 +1,4 @@
-//! The in-memory engines keep the laws of their ports.
+//! The in-memory engines keep the laws of their ports, and what breaks things breaks them as it is told.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod fault_proxy;
 mod faulty;
 mod observed;
 mod subject;
