@@ -74,7 +74,7 @@ fn ring_key(key: &KeyConfig, secrets: &Secrets) -> Result<RingKey, String> {
 
 fn outside(issuer: &OidcConfig, clock: &Arc<dyn Clock>) -> Result<OidcIssuer, String> {
     let source = HttpJwks::new(&issuer.jwks_url)
-        .map_err(|error| format!("the issuer {}: {error}", issuer.issuer))?;
+        .map_err(|why| format!("the issuer {}: {why}", issuer.issuer))?;
     let cache = JwksCache::new(Arc::new(source), Arc::clone(clock));
     Ok(OidcIssuer::new(
         &issuer.issuer,

@@ -23,7 +23,7 @@ pub struct AuthConfig {
     /// The key ring of our own tokens.
     pub keys: Vec<KeyConfig>,
     /// Outside issuers that are trusted.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub oidc: Vec<OidcConfig>,
 }
 
@@ -73,7 +73,7 @@ pub struct KeyConfig {
 pub struct OidcConfig {
     /// `iss`, exactly.
     pub issuer: String,
-    /// Where its keys are.
+    /// Where its keys are: over TLS, or on this machine.
     pub jwks_url: String,
     /// For whom its tokens must be: `{ audience = "…" }`, or `{ client_id = "…" }` for Cognito.
     pub accept: AudienceRule,
