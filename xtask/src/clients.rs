@@ -1,5 +1,5 @@
-//! Stock OpenFeature clients, which tests run against the server: installed under `target/`
-//! in fixed versions, from npm and PyPI.
+//! What tests run around the server and Debian does not have: stock OpenFeature clients, and moto, whose Cognito signs
+//! people in. Installed under `target/` in fixed versions, from npm and PyPI.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,20 +18,44 @@ const NPM_PACKAGES: [&str; 4] = [
     "@openfeature/ofrep-provider@0.1.3",
     "@openfeature/server-sdk@1.23.0",
 ];
-const PYPI_PACKAGES: [&str; 2] = [
-    "openfeature-provider-ofrep==0.3.0",
-    "openfeature-sdk==0.10.0",
-];
+const PYTHON: Environment<2> = Environment {
+    folder: "python",
+    imports: "import openfeature.contrib.provider.ofrep",
+    packages: [
+        "openfeature-provider-ofrep==0.3.0",
+        "openfeature-sdk==0.10.0",
+    ],
+};
+/// A server of Cognito alone: what moto needs for the rest of AWS is left out.
+const MOTO: Environment<3> = Environment {
+    folder: "moto",
+    imports: "import flask_cors, moto.cognitoidp.models, moto.server",
+    packages: [
+        "flask==3.1.3",
+        "flask-cors==6.0.5",
+        "moto[cognitoidp]==5.2.5",
+    ],
+};
 
-/// Installs the clients unless they are there.
+/// A Python environment of its own.
+struct Environment<const N: usize> {
+    folder: &'static str,
+    /// What works when everything is there.
+    imports: &'static str,
+    packages: [&'static str; N],
+}
+
+/// Installs them unless they are there.
 ///
 /// Where that is not possible it says so and goes on: the tests that need one fail by themselves.
 pub(crate) fn ensure() {
-    for (name, ensured) in [("JavaScript", javascript()), ("Python", python())] {
+    for (name, ensured) in [
+        ("the JavaScript client of OpenFeature", javascript()),
+        ("the Python client of OpenFeature", PYTHON.ensure()),
+        ("moto", MOTO.ensure()),
+    ] {
         if let Err(error) = ensured {
-            eprintln!(
-                "the {name} client of OpenFeature is not installed, so its test fails: {error:#}"
-            );
+            eprintln!("{name} is not installed, so its test fails: {error:#}");
         }
     }
 }
@@ -76,28 +100,29 @@ fn is_installed(modules: &Path, package: &str) -> bool {
     manifest.is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")))
 }
 
-fn python() -> Result<()> {
-    let folder = folder()?.join("python");
-    let python = folder.join("bin/python3");
-    let import = ["-c", "import openfeature.contrib.provider.ofrep"];
-    if answers(Command::new(&python).args(import)) {
-        return Ok(());
+impl<const N: usize> Environment<N> {
+    fn ensure(&self) -> Result<()> {
+        let folder = folder()?.join(self.folder);
+        let python = folder.join("bin/python3");
+        if answers(Command::new(&python).args(["-c", self.imports])) {
+            return Ok(());
+        }
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv", "--clear"]).arg(&folder);
+        if run(&mut make).is_err() {
+            install(&["python3-venv"])?;
+            run(&mut make)?;
+        }
+        let mut pip = Command::new(&python);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]);
+        run(pip.args(self.packages))
     }
-    let mut make = Command::new("python3");
-    make.args(["-m", "venv", "--clear"]).arg(&folder);
-    if run(&mut make).is_err() {
-        install(&["python3-venv"])?;
-        run(&mut make)?;
-    }
-    let mut pip = Command::new(&python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
-    run(pip.args(PYPI_PACKAGES))
 }
 
 fn answers(command: &mut Command) -> bool {

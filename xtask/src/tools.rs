@@ -44,12 +44,15 @@ const BROWSER: (&str, &str) = ("chromium", "/usr/bin/chromium");
 /// The Redis that the suites of its engine start and stop.
 const REDIS: (&str, &str) = ("redis-server", "/usr/bin/redis-server");
 
+/// The library that gives a server of a test another clock. Its folder is named after the architecture.
+const FAKETIME: (&str, &str) = ("libfaketime", "/usr/share/doc/libfaketime/copyright");
+
 /// Installs from Debian what tests run, unless it is there: Go, its `x/mod`, Python's
-/// `cryptography`, Chromium, Redis.
+/// `cryptography`, Chromium, Redis, libfaketime.
 ///
 /// Where that is not possible it says so and goes on: the tests that need one fail by themselves.
 pub(crate) fn ensure_programs() {
-    let needed = VERIFIERS.iter().chain([&BROWSER, &REDIS]);
+    let needed = VERIFIERS.iter().chain([&BROWSER, &REDIS, &FAKETIME]);
     let missing = needed.filter(|(_, file)| !Path::new(file).exists());
     let missing: Vec<&str> = missing.map(|(package, _)| *package).collect();
     if missing.is_empty() {
