@@ -75,6 +75,13 @@ impl Invalidations {
         }
     }
 
+    /// Takes it that anything may have changed, because something told elsewhere was missed here.
+    pub fn missed(&self) {
+        for counter in &self.counters {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     /// Tells `changes` when the returned value is dropped: after a commit, however it ends.
     pub(crate) fn tell_afterwards(self: &Arc<Self>, changes: Vec<Change>) -> TellOnDrop {
         TellOnDrop(Arc::clone(self), changes)
@@ -138,6 +145,16 @@ mod tests {
             drop(changes.tell_afterwards(vec![change]));
             assert!(!changes.holds(&stamp));
         }
+    }
+
+    #[test]
+    fn every_stamp_ends_when_something_was_missed() {
+        let changes = Invalidations::default();
+        let stamps: Vec<_> = (0..100)
+            .map(|n| changes.stamp(&[Change::Session(format!("se_{n}").parse().unwrap())]))
+            .collect();
+        changes.missed();
+        assert!(stamps.iter().all(|stamp| !changes.holds(stamp)));
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl Flags {
             change: &change,
         };
         // However the commit ends: one whose outcome is unknown may have been applied.
-        let forgotten = self.fresh.forget_afterwards(&layer_key(scope, name));
+        let forgotten = self.fresh.forget_afterwards(layer_key(scope, name));
         let committed = self.records.commit(home, from, &next).await;
         drop(forgotten);
         self.changes.send_modify(|changes| *changes += 1);

@@ -52,8 +52,8 @@ impl Following {
         Ok(Configuration(versions))
     }
 
-    /// Waits until something may have changed: as soon as a flag was changed on this node,
-    /// and otherwise for [`FRESH_MAX`], after which changes of other nodes are seen.
+    /// Waits until something may have changed: as soon as a flag was changed on this node or
+    /// a change of another was heard of, and otherwise for [`FRESH_MAX`], after which every change is seen.
     pub async fn wait(&mut self) {
         // The sender lives as long as `flags` does; a time that is over is as good as a change.
         let _ = tokio::time::timeout(FRESH_MAX, self.changes.changed()).await;

@@ -5,7 +5,7 @@
 //!
 //! **Invariants:**
 //! - what it gives is younger than [`FRESH_MAX`], counted from before it was read;
-//! - what it gives is not older than a change that was made here: each entry carries the
+//! - what it gives is not older than a change that was made or heard of here: each entry carries the
 //!   count of changes, taken before it was read, and a change moves that count before it
 //!   is acknowledged;
 //! - it holds at most about [`MEMORY_BYTES_MAX`], however many tenants there are.
@@ -25,7 +25,7 @@ use quick_cache::{
     DefaultHashBuilder, OptionsBuilder, Weighter,
     sync::{Cache, DefaultLifecycle},
 };
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, broadcast};
 
 use crate::{LAYER_MEMORY_BYTES_MAX, Layer};
 
@@ -47,11 +47,15 @@ const ENTRY_BYTES: u64 = 256;
 const TENANTS_EXPECTED: usize = 16 * 1024;
 /// Counts of changes and turns, shared by all keys: a collision costs time, never truth.
 const STRIPES: usize = 1024;
+/// Changes that a slow listener may lag behind before it must take it that anything has changed.
+const BACKLOG_MAX: usize = 1024;
 
-/// A layer in memory.
+/// Whose flags.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum LayerKey {
+pub enum LayerKey {
+    /// Those of the system.
     System,
+    /// Those of a tenant, in one environment.
     Tenant(TenantId, Env),
 }
 
@@ -101,6 +105,7 @@ pub(crate) struct Fresh {
     stripes: Box<[Stripe]>,
     system_stripe: Stripe,
     hasher: DefaultHashBuilder,
+    listeners: broadcast::Sender<LayerKey>,
 }
 
 impl Fresh {
@@ -113,6 +118,7 @@ impl Fresh {
                 .collect(),
             system_stripe: Stripe::default(),
             hasher: DefaultHashBuilder::default(),
+            listeners: broadcast::channel(BACKLOG_MAX).0,
         }
     }
 
@@ -157,9 +163,27 @@ impl Fresh {
         self.stripe(key).turn.try_lock().ok()
     }
 
-    /// Forgets a layer when the returned value is dropped: after a commit, however it ended.
-    pub(crate) fn forget_afterwards(&self, key: &LayerKey) -> ForgetOnDrop<'_> {
-        ForgetOnDrop(&self.stripe(key).changes)
+    /// Forgets a layer: it has changed.
+    pub(crate) fn forget(&self, key: &LayerKey) {
+        self.stripe(key).changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Forgets everything.
+    pub(crate) fn forget_all(&self) {
+        for stripe in self.stripes.iter().chain([&self.system_stripe]) {
+            stripe.changes.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// The changes that are made here from now on.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<LayerKey> {
+        self.listeners.subscribe()
+    }
+
+    /// Forgets a layer and tells that it has changed, when the returned value is dropped: after a
+    /// commit, however it ended.
+    pub(crate) fn forget_afterwards(&self, key: LayerKey) -> ForgetOnDrop<'_> {
+        ForgetOnDrop(self, Some(key))
     }
 
     /// How many tenants' layers are remembered, and about how many bytes they take.
@@ -208,12 +232,16 @@ fn tenants() -> Cache<(TenantId, Env), Arc<Entry>, ByBytes> {
     }
 }
 
-/// Counts a change when it is dropped.
-pub(crate) struct ForgetOnDrop<'a>(&'a AtomicU64);
+/// Counts and tells a change when it is dropped.
+pub(crate) struct ForgetOnDrop<'a>(&'a Fresh, Option<LayerKey>);
 
 impl Drop for ForgetOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        if let Some(key) = self.1.take() {
+            self.0.forget(&key);
+            // Nobody has to listen.
+            let _ = self.0.listeners.send(key);
+        }
     }
 }
 
@@ -304,8 +332,19 @@ mod tests {
         let fresh = Fresh::new();
         for key in [LayerKey::System, key(1)] {
             let (_, before) = fresh.get(&key, NOON);
-            drop(fresh.forget_afterwards(&key));
+            drop(fresh.forget_afterwards(key.clone()));
             fresh.keep(key.clone(), Arc::default(), before);
+            assert!(matches!(fresh.get(&key, NOON).0, Memory::Old(Some(_))));
+        }
+    }
+
+    #[test]
+    fn nothing_that_was_remembered_counts_when_something_was_missed() {
+        let fresh = Fresh::new();
+        for key in [LayerKey::System, key(1), key(2)] {
+            let (_, before) = fresh.get(&key, NOON);
+            fresh.keep(key.clone(), Arc::default(), before);
+            fresh.forget_all();
             assert!(matches!(fresh.get(&key, NOON).0, Memory::Old(Some(_))));
         }
     }

@@ -68,7 +68,7 @@ pub use flag::{
     RULES_MAX, VARIANTS_MAX, Variant, WEIGHT_MAX,
 };
 pub use follow::{Configuration, Following};
-pub use fresh::{FRESH_MAX, MEMORY_BYTES_MAX};
+pub use fresh::{FRESH_MAX, LayerKey, MEMORY_BYTES_MAX};
 pub use invalid::Invalid;
 pub use key::{
     FlagKey, InvalidKey, InvalidVariantName, KEY_BYTES_MAX, VARIANT_NAME_BYTES_MAX, VariantName,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use identity::{Clock, Role, Scope, SystemAuthority, Timestamp};
 use store::{Documents, Page, PageRequest, Versioned};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     Change, Context, Evaluation, FlagKey, FlagsError, Layer, LayerName, Layers, Place, StaleFlag,
@@ -41,7 +41,7 @@ pub struct Flags {
     pub(crate) records: Records,
     pub(crate) fresh: Fresh,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Counts the changes made here, for those who follow them.
+    /// Counts the changes made or heard of here, for those who follow them.
     pub(crate) changes: watch::Sender<u64>,
 }
 
@@ -140,6 +140,24 @@ impl Flags {
             tenant: layer_key(scope, LayerName::Tenant),
             homes: [LayerName::System, LayerName::Tenant].map(|it| self.records.home(scope, it)),
         }
+    }
+
+    /// Every change that is made in this process from now on.
+    #[must_use]
+    pub fn listen(&self) -> broadcast::Receiver<LayerKey> {
+        self.fresh.listen()
+    }
+
+    /// Takes a change that another node made; it is not told on.
+    pub fn heard(&self, layer: &LayerKey) {
+        self.fresh.forget(layer);
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Takes it that anything may have changed, because something told elsewhere was missed here.
+    pub fn missed(&self) {
+        self.fresh.forget_all();
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// How many tenants' layers are remembered, and about how many bytes they take.

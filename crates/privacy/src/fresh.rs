@@ -2,7 +2,7 @@
 //!
 //! **Invariants:**
 //! - what it gives is younger than [`FRESH_MAX`], counted from before it was loaded;
-//! - what it gives is not older than a change that was made here: each entry
+//! - what it gives is not older than a change that was made or heard of here: each entry
 //!   carries the count of changes, taken before it was loaded, and a change
 //!   moves that count before it is acknowledged.
 
@@ -14,6 +14,7 @@ use std::{
 
 use identity::Timestamp;
 use quick_cache::{DefaultHashBuilder, sync::Cache};
+use tokio::sync::broadcast;
 
 /// How old an answer may be: so long a change made on another node may stay unseen.
 pub const FRESH_MAX: Duration = Duration::from_secs(1);
@@ -21,6 +22,8 @@ pub const FRESH_MAX: Duration = Duration::from_secs(1);
 const ENTRIES_MAX: usize = 64 * 1024;
 /// Counts of changes, shared by all keys: a collision costs a load, never truth.
 const COUNTERS: usize = 1024;
+/// Changes that a slow listener may lag behind before it must take it that anything has changed.
+const BACKLOG_MAX: usize = 1024;
 
 /// What `key` was at `at`, when `changes` had been counted.
 #[derive(Clone)]
@@ -35,6 +38,7 @@ pub(crate) struct Fresh<K, V> {
     seen: Cache<K, Seen<V>>,
     counters: Box<[AtomicU64]>,
     hasher: DefaultHashBuilder,
+    listeners: broadcast::Sender<K>,
 }
 
 /// The state of things before a load.
@@ -51,6 +55,7 @@ impl<K: Hash + Eq + Clone, V: Copy> Fresh<K, V> {
                 .take(COUNTERS)
                 .collect(),
             hasher: DefaultHashBuilder::default(),
+            listeners: broadcast::channel(BACKLOG_MAX).0,
         }
     }
 
@@ -79,9 +84,29 @@ impl<K: Hash + Eq + Clone, V: Copy> Fresh<K, V> {
         self.seen.insert(key.clone(), seen);
     }
 
-    /// Forgets `key` when the returned value is dropped: after a commit, however it ended.
-    pub(crate) fn forget_afterwards(&self, key: &K) -> ForgetOnDrop<'_> {
-        ForgetOnDrop(self.counter(key))
+    /// Forgets `key`: it has changed.
+    pub(crate) fn forget(&self, key: &K) {
+        if let Some(counter) = self.counter(key) {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn forget_all(&self) {
+        for counter in &self.counters {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// The changes that are made here from now on.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<K> {
+        self.listeners.subscribe()
+    }
+
+    /// Forgets `key` and tells that it has changed, when the returned value is dropped: after a
+    /// commit, however it ended.
+    pub(crate) fn forget_afterwards<'a>(&'a self, key: &'a K) -> ForgetOnDrop<'a, K, V> {
+        ForgetOnDrop(self, key)
     }
 
     /// Always there: the index is below the number of counters.
@@ -98,14 +123,14 @@ impl<V> Seen<V> {
     }
 }
 
-/// Counts a change when it is dropped.
-pub(crate) struct ForgetOnDrop<'a>(Option<&'a AtomicU64>);
+/// Counts and tells a change when it is dropped.
+pub(crate) struct ForgetOnDrop<'a, K: Hash + Eq + Clone, V: Copy>(&'a Fresh<K, V>, &'a K);
 
-impl Drop for ForgetOnDrop<'_> {
+impl<K: Hash + Eq + Clone, V: Copy> Drop for ForgetOnDrop<'_, K, V> {
     fn drop(&mut self) {
-        if let Some(counter) = self.0 {
-            counter.fetch_add(1, Ordering::SeqCst);
-        }
+        self.0.forget(self.1);
+        // Nobody has to listen.
+        let _ = self.0.listeners.send(self.1.clone());
     }
 }
 
@@ -144,5 +169,13 @@ mod tests {
         assert_eq!(fresh.get(&"a", NOON).ok(), None);
         loaded(&fresh, "a", 2);
         assert_eq!(fresh.get(&"a", NOON).ok(), Some(2));
+    }
+
+    #[test]
+    fn nothing_that_was_remembered_counts_when_something_was_missed() {
+        let fresh = Numbers::new();
+        loaded(&fresh, "a", 1);
+        fresh.forget_all();
+        assert_eq!(fresh.get(&"a", NOON).ok(), None);
     }
 }

@@ -51,5 +51,6 @@ pub use fresh::FRESH_MAX;
 pub use permit::TrainingPermit;
 pub use preference::{InvalidTraining, Preference, Said, Source, Training};
 pub use prefs::{Subject, TrainPrefs, TrainPrefsDeps};
+pub use records::Level;
 #[cfg(feature = "http")]
 pub use routes::{gpc, openapi, routes};

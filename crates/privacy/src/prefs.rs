@@ -6,6 +6,7 @@ use identity::{
     Clock, Directory, Precondition, Role, Scope, StandingQuery, SystemAuthority, TenantId, UserId,
 };
 use store::Documents;
+use tokio::sync::broadcast;
 
 use crate::{
     Effective, Levels, Preference, PrivacyError, Training, TrainingPermit,
@@ -66,6 +67,22 @@ impl TrainPrefs {
             records: Records::new(deps.documents, deps.clock, deps.authority),
             directory: deps.directory,
         }
+    }
+
+    /// Every change that is made in this process from now on.
+    #[must_use]
+    pub fn listen(&self) -> broadcast::Receiver<Level> {
+        self.records.fresh.listen()
+    }
+
+    /// Takes a change that another node made; it is not told on.
+    pub fn heard(&self, level: &Level) {
+        self.records.fresh.forget(level);
+    }
+
+    /// Takes it that anything may have changed, because something told elsewhere was missed here.
+    pub fn missed(&self) {
+        self.records.fresh.forget_all();
     }
 
     /// Whether a model may be trained on what the caller does in this request;

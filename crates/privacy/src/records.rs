@@ -23,9 +23,12 @@ const CONTENTION_TRIES_MAX: usize = 24;
 
 /// Where something can be said about training; the same in all environments.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Level {
+pub enum Level {
+    /// For everyone on this system.
     System,
+    /// For a tenant.
     Tenant(TenantId),
+    /// For one member of a tenant.
     User(TenantId, UserId),
 }
 
@@ -34,7 +37,7 @@ pub(crate) struct Records {
     documents: Arc<dyn Documents>,
     clock: Arc<dyn Clock>,
     authority: SystemAuthority,
-    fresh: Fresh<Level, Preference>,
+    pub(crate) fresh: Fresh<Level, Preference>,
 }
 
 impl Records {

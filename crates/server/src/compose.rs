@@ -15,6 +15,7 @@ mod open;
 pub(crate) mod profile;
 mod redis;
 mod routed;
+mod routed_bus;
 mod router;
 mod s3;
 mod search;
@@ -49,6 +50,7 @@ use crate::{
     config::Config,
     flag_tail::FlagTail,
     needs::Seeds,
+    nodes::Remembering,
     routes::mounted,
     web::{ApiDescription, Readiness},
 };
@@ -139,6 +141,19 @@ impl Composed {
         let flag_tail = FlagTail::new(Arc::clone(&flags), &realtime, &*foundation.entropy);
         let draining = Arc::new(AtomicBool::new(false));
         let (backends, watching) = watch::watch(Arc::clone(&foundation.router)).await;
+        let remembering = Remembering {
+            control: Arc::clone(&control),
+            gates: gates.clone(),
+            flags: Arc::clone(&flags),
+            train_prefs: Arc::clone(&train_prefs),
+        };
+        let tending = vec![
+            tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
+            tokio::spawn(gates.clone().tend()).abort_handle(),
+            tokio::spawn(Arc::clone(&assets).tend()).abort_handle(),
+            watching,
+        ];
+        let tending = [tending, foundation.join_nodes(remembering).into()].concat();
         let Foundation {
             embedded,
             clock,
@@ -172,12 +187,7 @@ impl Composed {
             nexus: Data::new(nexus),
             search: Data::new(search),
             assets: Data::from(Arc::clone(&assets)),
-            tending: vec![
-                tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
-                tokio::spawn(gates.clone().tend()).abort_handle(),
-                tokio::spawn(Arc::clone(&assets).tend()).abort_handle(),
-                watching,
-            ],
+            tending,
             gates: Data::new(gates),
             audit: Data::from(audit),
             description: Data::new(ApiDescription::collect()),
@@ -223,7 +233,7 @@ impl Composed {
     pub async fn close(&self) {
         self.tending.iter().for_each(AbortHandle::abort);
         self.gates.close().await;
-        self.audit.turn().await;
+        self.audit.close().await;
         let endpoint = self.endpoint.lock().take();
         if let Some(mut endpoint) = endpoint {
             endpoint.close().await;

@@ -22,6 +22,7 @@ mod gates;
 mod jwks;
 mod keys;
 mod needs;
+mod nodes;
 pub mod routes;
 mod routes_command;
 mod setup;

@@ -22,6 +22,8 @@ pub(crate) enum Port {
     Throttle,
     /// Objects.
     Objects,
+    /// What nodes tell each other.
+    Bus,
 }
 
 /// One kind of resource.
@@ -63,12 +65,15 @@ const fn gated(name: &'static str, holds: &'static [&'static str]) -> Kind {
 }
 
 use Breadth::{Env, Everyone, Tenant};
-use Port::{Documents, Events, Objects, Throttle};
+use Port::{Bus, Documents, Events, Objects, Throttle};
 
 /// The kind of the control store, which the configuration names and the registry repeats.
 pub(crate) const CONTROL: &str = "control";
 
 /// Kinds that are asked for by their names.
+pub(crate) const NODE_BUS: &str = "node_bus";
+pub(crate) const AUDIT_LOG: &str = "audit_log";
+pub(crate) const AUDIT_RECORDS: &str = "audit_records";
 pub(crate) const RATE_LIMIT: &str = "rate_limit";
 pub(crate) const RAW_STORAGE: &str = "raw_storage";
 pub(crate) const MEDIA: &str = "media";
@@ -119,7 +124,7 @@ pub(crate) static KINDS: &[Kind] = &[
     ),
     kind("train_prefs", Documents, Tenant, &["train_prefs"]),
     kind(
-        "audit_log",
+        AUDIT_LOG,
         Documents,
         Everyone,
         &[
@@ -131,7 +136,12 @@ pub(crate) static KINDS: &[Kind] = &[
             "audit-epochs",
         ],
     ),
-    kind("audit_records", Events, Everyone, &["audit"]),
+    kind(
+        AUDIT_RECORDS,
+        Events,
+        Everyone,
+        &["audit", "audit-changes"],
+    ),
     kind(
         "realtime_registry",
         Documents,
@@ -142,6 +152,7 @@ pub(crate) static KINDS: &[Kind] = &[
     kind("stream_tickets", Documents, Everyone, &["tickets"]),
     kind("chat_bus", Events, Env, &["chat"]),
     kind("canvas_bus", Events, Env, &["canvas"]),
+    kind(NODE_BUS, Bus, Everyone, &[]),
     kind(RATE_LIMIT, Throttle, Tenant, &[]),
     kind(RAW_STORAGE, Objects, Env, &[]),
     kind(MEDIA, Objects, Env, &[]),
@@ -199,7 +210,7 @@ pub(crate) struct Seeds {
     pub(crate) control: RouteTarget,
     /// Documents.
     pub(crate) documents: RouteTarget,
-    /// Event logs and rates.
+    /// Event logs, rates, and what nodes tell each other.
     pub(crate) events: RouteTarget,
     /// Objects, if there is a place for them.
     pub(crate) objects: Option<RouteTarget>,
@@ -213,7 +224,7 @@ impl Seeds {
         Ok(match kind.port {
             _ if kind.name == CONTROL => Some(self.control.clone()),
             Documents => Some(self.documents.clone()),
-            Events | Throttle => Some(self.events.clone()),
+            Events | Throttle | Bus => Some(self.events.clone()),
             Objects => self.objects.clone(),
         })
     }

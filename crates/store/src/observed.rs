@@ -1,7 +1,7 @@
 //! Engines as they are seen from outside: how long each call takes, how it ends, and where it
 //! stands in a trace.
 //!
-//! Start at [`documents`], [`events`], [`blobs`] and [`throttle`]: each wraps an engine, decides
+//! Start at [`documents`], [`events`], [`blobs`], [`throttle`] and [`bus`]: each wraps an engine, decides
 //! nothing and translates nothing. Metrics are `tenantry_store_seconds`, a histogram of all calls
 //! by `engine`, `port` and `operation`, and `tenantry_store_errors_total`, the failures of the
 //! engine by `kind` as well. A document that is not as expected and an idempotency key that was
@@ -9,6 +9,8 @@
 //!
 //! **Invariant:** what is measured and traced are names of engines, ports and operations; never a
 //! key, a value, or the text of an error.
+
+mod nodes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,6 +39,8 @@ pub fn documents(port: Arc<dyn Documents>, engine: &'static str) -> Arc<dyn Docu
         port,
     })
 }
+
+pub use nodes::bus;
 
 /// `engine`, measured and traced. A tail is measured until it is open.
 #[must_use]

@@ -242,7 +242,8 @@ impl Route {
 }
 
 /// Whose rows: a tenant's, or everyone's. All ids of their rows begin with it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct RouteOwner(SmolStr);
 
 impl RouteOwner {

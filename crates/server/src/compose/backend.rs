@@ -7,10 +7,10 @@ use bytes::Bytes;
 use control::RouteTarget;
 use futures_util::FutureExt;
 use store::{
-    AppendError, Appended, Batch, Blobs, Bounds, CommitError, Cursor, Disposition, DocKey,
-    Document, Documents, EventLog, Listing, NewEvent, ObjectHead, ObjectKey, Partition,
+    AppendError, Appended, Batch, Blobs, Bounds, Bus, CommitError, Cursor, Disposition, DocKey,
+    Document, Documents, EventLog, Hearing, Listing, NewEvent, ObjectHead, ObjectKey, Partition,
     PresignedPost, PresignedUrl, Quota, Read, StoreError, StreamKey, Tail, Throttle, ThrottleKey,
-    UploadPromise, Verdict, Version,
+    Topic, UploadPromise, Verdict, Version,
 };
 use tokio::sync::OnceCell;
 
@@ -49,6 +49,7 @@ pub(super) struct Opened {
     pub(super) events: Option<Arc<dyn EventLog>>,
     pub(super) throttle: Option<Arc<dyn Throttle>>,
     pub(super) blobs: Option<Arc<dyn Blobs>>,
+    pub(super) bus: Option<Arc<dyn Bus>>,
     /// What an acknowledgement of it means.
     pub(super) durability: String,
     pub(super) health: Arc<dyn Health>,
@@ -145,6 +146,11 @@ impl Backend {
         opened.ok_or_else(|| self.lacks("rates"))
     }
 
+    async fn bus(&self) -> Result<&dyn Bus, StoreError> {
+        let opened = self.opened().await?.bus.as_deref();
+        opened.ok_or_else(|| self.lacks("bus"))
+    }
+
     async fn blobs(&self) -> Result<&dyn Blobs, StoreError> {
         let opened = self.opened().await?.blobs.as_deref();
         opened.ok_or_else(|| self.lacks("objects"))
@@ -215,6 +221,19 @@ impl Throttle for Backend {
         cost: u32,
     ) -> Result<Verdict, StoreError> {
         self.call(async { self.throttle().await?.take(key, quota, cost).await })
+            .await
+    }
+}
+
+#[async_trait]
+impl Bus for Backend {
+    async fn publish(&self, topic: &Topic, message: Bytes) -> Result<(), StoreError> {
+        self.call(async { self.bus().await?.publish(topic, message).await })
+            .await
+    }
+
+    async fn subscribe(&self, topic: &Topic) -> Result<Hearing, StoreError> {
+        self.call(async { self.bus().await?.subscribe(topic).await })
             .await
     }
 }

@@ -24,7 +24,7 @@ const DURABILITY: &str = "on this machine's disk before the acknowledgement";
 /// # Errors
 /// When its name is no name of a backend.
 pub(super) fn backend(control: &RouteTarget) -> anyhow::Result<Backend> {
-    let ports = &[Port::Documents, Port::Events, Port::Throttle];
+    let ports = &[Port::Documents, Port::Events, Port::Throttle, Port::Bus];
     known(EMBEDDED, ports, control, |_| Vec::new())
 }
 
@@ -36,6 +36,7 @@ pub(super) fn open(engine: Option<&Embedded>) -> Result<Opened, Trouble> {
         events: Some(observed::events(engine.events(), EMBEDDED)),
         throttle: Some(observed::throttle(engine.throttle(), EMBEDDED)),
         blobs: None,
+        bus: Some(observed::bus(engine.bus(), EMBEDDED)),
         durability: DURABILITY.to_owned(),
         health: Arc::new(engine.clone()),
     })

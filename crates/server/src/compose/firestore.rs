@@ -70,6 +70,7 @@ pub(super) async fn open(opener: &Opener, target: &RouteTarget) -> Result<Opened
         events: None,
         throttle: None,
         blobs: None,
+        bus: None,
         durability: durability.to_owned(),
         health: Arc::new(firestore),
     })

@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::Context;
 use audit::service::{Audit, AuditDeps};
-use control::{Control, ControlConfig, ControlDeps, PasswordCost, RouteTarget, SecretRef, Secrets};
+use control::{
+    Control, ControlConfig, ControlDeps, PasswordCost, RoutePlace, RouteTarget, SecretRef, Secrets,
+};
 use engine_embedded::Embedded;
 use flags::{Flags, FlagsDeps};
 use gatechain::{AuditedDecisions, GateChain, GateDeps};
@@ -15,7 +17,8 @@ use identity::{Clock, Entropy, Guard, Recording, SystemAuthority, TicketOffice, 
 use nexus::{Nexus, NexusDeps};
 use privacy::{TrainPrefs, TrainPrefsDeps};
 use realtime::{Realtime, RealtimeDeps, Tickets};
-use store::{Blobs, Documents, EventLog, StoreError, Throttle};
+use store::{Blobs, Bus, Documents, EventLog, StoreError, Throttle};
+use tokio::task::AbortHandle;
 
 use super::{
     backend::Backend,
@@ -23,6 +26,7 @@ use super::{
     open::{self, Opener},
     profile::control_store,
     routed::{RoutedBlobs, RoutedDocuments, RoutedEvents, RoutedThrottle},
+    routed_bus::RoutedBus,
     router::Router,
 };
 use crate::{
@@ -31,6 +35,7 @@ use crate::{
     config::Config,
     gates::FlagEnforcement,
     keys, needs,
+    nodes::{self, Remembering},
     setup::make_private,
     startup::Missing,
     telemetry,
@@ -119,6 +124,12 @@ impl Foundation {
 
     fn throttle(&self) -> Arc<dyn Throttle> {
         Arc::new(RoutedThrottle(Arc::clone(&self.router)))
+    }
+
+    /// Begins to tell other nodes what changes, and to hear what changes there.
+    pub(super) fn join_nodes(&self, remembering: Remembering) -> [AbortHandle; 2] {
+        let bus: Arc<dyn Bus> = Arc::new(RoutedBus(Arc::clone(&self.router)));
+        nodes::join(&bus, remembering, &self.authority, &*self.entropy)
     }
 
     /// Objects of one kind, routed.
@@ -247,7 +258,24 @@ impl Foundation {
                 authority: self.authority,
             }),
         };
-        Ok(Audit::open(deps, parts.settings).await?)
+        let several = self.is_shared(needs::AUDIT_LOG).await?;
+        anyhow::ensure!(
+            !several || self.is_shared(needs::AUDIT_RECORDS).await?,
+            "audit_log is on an engine that several servers share, and audit_records is in the data folder of this one"
+        );
+        Ok(if several {
+            Audit::join(deps, parts.settings).await?
+        } else {
+            Audit::open(deps, parts.settings).await?
+        })
+    }
+
+    /// Whether what holds a kind may be in use by other servers: all but the data folder, whose
+    /// lock keeps them out.
+    async fn is_shared(&self, kind: &'static str) -> anyhow::Result<bool> {
+        let kind = needs::named(kind).context("a kind of ours")?;
+        let served = self.router.serve(kind, &RoutePlace::default()).await?;
+        Ok(served.backend.name() != EMBEDDED)
     }
 
     pub(super) fn tickets(&self) -> Arc<Tickets> {

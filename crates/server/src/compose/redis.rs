@@ -1,4 +1,4 @@
-//! The backend `redis`: event logs and rates.
+//! The backend `redis`: event logs, rates, and what nodes tell each other.
 
 use std::sync::Arc;
 
@@ -24,7 +24,12 @@ pub(super) const PASSWORD: &str = "password";
 /// # Errors
 /// When its name is no name of a backend.
 pub(super) fn backend(control: &RouteTarget) -> anyhow::Result<Backend> {
-    known(REDIS, &[Port::Events, Port::Throttle], control, faults)
+    known(
+        REDIS,
+        &[Port::Events, Port::Throttle, Port::Bus],
+        control,
+        faults,
+    )
 }
 
 fn faults(target: &RouteTarget) -> Vec<String> {
@@ -61,6 +66,7 @@ pub(super) async fn open(opener: &Opener, target: &RouteTarget) -> Result<Opened
         events: Some(observed::events(redis.events(), REDIS)),
         throttle: Some(observed::throttle(redis.throttle(), REDIS)),
         blobs: None,
+        bus: Some(observed::bus(redis.bus(), REDIS)),
         durability: durability.to_string(),
         health: Arc::new(redis),
     })

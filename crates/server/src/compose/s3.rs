@@ -139,6 +139,7 @@ pub(super) async fn open(opener: &Opener, target: &RouteTarget) -> Result<Opened
         events: None,
         throttle: None,
         blobs: Some(observed::blobs(bucket.clone(), S3)),
+        bus: None,
         durability: "as the object store promises".to_owned(),
         health: bucket,
     })

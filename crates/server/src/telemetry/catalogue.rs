@@ -58,6 +58,26 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
         "Connections to Redis that were made anew",
     ),
     (
+        "tenantry_nodes_hearing",
+        Gauge,
+        "1 while changes that are made on other nodes are heard of",
+    ),
+    (
+        "tenantry_nodes_heard_total",
+        Labelled,
+        "Changes of other nodes that were heard of, by what they are about",
+    ),
+    (
+        "tenantry_nodes_forgotten_total",
+        Counter,
+        "Times that everything remembered was forgotten, because a change may have been missed",
+    ),
+    (
+        "tenantry_nodes_untold_total",
+        Counter,
+        "Messages to other nodes that the bus did not take",
+    ),
+    (
         "tenantry_engine_commit_group_size",
         Histogram,
         "Commits that shared one sync of the embedded engine",
@@ -155,6 +175,16 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
         "1 when nothing is signed any more",
     ),
     ("tenantry_audit_epochs_total", Counter, "Checkpoints"),
+    (
+        "tenantry_audit_leader",
+        Gauge,
+        "1 on the node that integrates and signs, of several",
+    ),
+    (
+        "tenantry_audit_takeovers_total",
+        Counter,
+        "Times that this node began to lead",
+    ),
     (
         "tenantry_audit_anchor_failures_total",
         Counter,

@@ -37,6 +37,7 @@ const WORDS: &[&str] = &[
     "publish",
     "fan_out", // Rails.
     "audit",
+    "audit-changes",
     "canvas",
     "chat",
     "flags", // Ports and their operations.
@@ -44,6 +45,7 @@ const WORDS: &[&str] = &[
     "events",
     "blobs",
     "throttle",
+    "bus",
     "append",
     "bounds",
     "commit",
@@ -54,6 +56,7 @@ const WORDS: &[&str] = &[
     "put_if_absent",
     "read",
     "tail",
+    "subscribe",
     "take",
     "trim",
     "head",

@@ -14,7 +14,7 @@ use crate::{
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Signs someone up and makes them a member of the first resident's tenant.
-async fn member(server: &Server, owner: &Caller, role: &str) -> (String, Value) {
+pub(crate) async fn member(server: &Server, owner: &Caller, role: &str) -> (String, Value) {
     let body = json!({"email": "carol@example.org", "password": "a long password", "tenant_name": "Carol"});
     let carol = send(
         server,

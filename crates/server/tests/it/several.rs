@@ -3,17 +3,20 @@
 //! [`Cloud`] has real backends: a Redis, Google's Firestore emulator, an S3 endpoint. [`Cloud::nodes`] starts
 //! servers over them, each a process with its own port, data folder and spool.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use engine_embedded::{S3Endpoint, S3EndpointSettings};
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{FirestoreEmulator, RedisServer};
 use zeroize::Zeroizing;
 
 use crate::{
-    client::Caller,
+    client::{Caller, Request, send},
     process::{Server, serve_of},
-    streams::{Sse, post, thread},
+    recipes::succeed,
+    removal::member,
+    streams::{Sse, Ws, post, thread},
+    telemetry::page,
 };
 
 const BUCKET: &str = "of-the-cloud";
@@ -95,6 +98,119 @@ fn args(
     .into_iter()
     .flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()])
     .collect()
+}
+
+/// A figure of a server's metrics: `name`, with its labels if it has some. What was never counted is 0.
+async fn figure(server: &Server, name: &str) -> f64 {
+    let page = page(server).await;
+    let lines = page.lines().filter_map(|line| line.rsplit_once(' '));
+    let found = lines.filter(|(series, _)| *series == name);
+    found.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
+}
+
+/// Waits until a figure is more than `than`.
+async fn until_more(server: &Server, name: &str, than: f64) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while figure(server, name).await <= than {
+        let late = tokio::time::Instant::now() >= deadline;
+        assert!(!late, "{name} is still {than}: {}", page(server).await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Does `change`, and returns once `server` has heard of a change about that.
+async fn heard(server: &Server, about: &str, change: impl Future<Output = Value>) -> Value {
+    let name = format!("tenantry_nodes_heard_total{{about=\"{about}\"}}");
+    let before = figure(server, &name).await;
+    let changed = change.await;
+    until_more(server, &name, before).await;
+    changed
+}
+
+/// Two nodes that hear each other, and the resident whom both know.
+async fn two(cloud: &Cloud) -> ([Server; 2], Caller) {
+    let nodes: [Server; 2] = cloud.nodes("").await;
+    for node in &nodes {
+        until_more(node, "tenantry_nodes_hearing", 0.0).await;
+    }
+    let ada = Caller::resident(&nodes[0], 0);
+    (nodes, ada)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_removed_on_one_node_is_refused_on_another_and_their_streams_end_there() {
+    let cloud = Cloud::start().await;
+    let ([one, two], ada) = two(&cloud).await;
+    thread(&two, &ada, "th_1").await;
+    let (user, carol) = member(&two, &ada, "member").await;
+    let carol = ada.clone().bearer(carol["access_token"].as_str().unwrap());
+    let mut ws = Ws::open(&two, &carol, "/ws/chat/th_1").await;
+    let list = Request::new("GET", "/chat/threads");
+    succeed(&two, &carol, list.clone()).await;
+    let remove = Request::new("DELETE", format!("/control/members/{user}"));
+    heard(&two, "member", succeed(&one, &ada, remove)).await;
+    // At once: what the node remembers of her for two seconds counts no more.
+    let refused = send(&two, &carol, &list).await.outcome();
+    assert_eq!(refused, (403, "tenant_forbidden".to_owned()));
+    assert_eq!(ws.closed().await, 4403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_on_one_node_holds_on_another_as_soon_as_it_is_heard_of() {
+    let cloud = Cloud::start().await;
+    let ([one, two], ada) = two(&cloud).await;
+    let get = |path: &str| Request::new("GET", path);
+    let put = |path: &str, body: Value| Request::new("PUT", path).json(&body);
+
+    let explain =
+        Request::new("POST", "/gates/explain").json(&json!({"action": "nexus.cards.write"}));
+    let verdict = |told: &Value| told["verdict"].clone();
+    let before = succeed(&two, &ada, explain.clone()).await;
+    let switch = put(
+        "/gates/kill-switches/all",
+        json!({"action": "nexus.*", "reason": "a test"}),
+    );
+    heard(&two, "gates", succeed(&one, &ada, switch)).await;
+    let after = succeed(&two, &ada, explain).await;
+    assert_ne!(verdict(&before), verdict(&after), "{before} {after}");
+
+    let evaluate = Request::new("POST", "/ofrep/v1/evaluate/flags/f")
+        .json(&json!({"context": {"targetingKey": "k"}}));
+    let flag = |on: &str| {
+        put(
+            "/flags/f",
+            json!({"variants": {"on": true, "off": false}, "default_variant": on}),
+        )
+    };
+    heard(&two, "flags", succeed(&one, &ada, flag("off"))).await;
+    assert_eq!(succeed(&two, &ada, evaluate.clone()).await["value"], false);
+    heard(&two, "flags", succeed(&one, &ada, flag("on"))).await;
+    assert_eq!(succeed(&two, &ada, evaluate).await["value"], true);
+
+    let prefs = get("/privacy/train-prefs");
+    let says = |training: &str| put("/privacy/train-prefs/tenant", json!({"training": training}));
+    for training in ["allow", "deny"] {
+        heard(&two, "train_prefs", succeed(&one, &ada, says(training))).await;
+        let told = succeed(&two, &ada, prefs.clone()).await;
+        assert_eq!(told["levels"]["tenant"]["training"], training, "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bus_that_was_away_makes_nodes_forget_everything() {
+    let cloud = Cloud::start().await;
+    let ([one, two], ada) = two(&cloud).await;
+    let forgotten = "tenantry_nodes_forgotten_total";
+    let before = figure(&two, forgotten).await;
+    cloud.redis.kill();
+    let says = json!({"training": "allow"});
+    let unheard = Request::new("PUT", "/privacy/train-prefs/tenant").json(&says);
+    succeed(&one, &ada, unheard).await;
+    until_more(&one, "tenantry_nodes_untold_total", 0.0).await;
+    cloud.redis.revive();
+    until_more(&two, forgotten, before).await;
+    let told = succeed(&two, &ada, Request::new("GET", "/privacy/train-prefs")).await;
+    assert_eq!(told["levels"]["tenant"]["training"], "allow", "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
