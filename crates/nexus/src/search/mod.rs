@@ -17,6 +17,7 @@ mod found;
 mod generation;
 mod kinds;
 mod mark;
+mod one_of;
 mod query;
 mod rank;
 mod shelf;

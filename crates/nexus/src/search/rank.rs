@@ -16,6 +16,7 @@ use tantivy::{
 use super::{
     fields::{EVERYONE, Fields},
     generation::Fault,
+    one_of::OneOf,
     query::{Asked, Part},
 };
 
@@ -68,30 +69,22 @@ pub(super) fn ranking(
 
 fn query(searcher: &Searcher, asked: &Asked, reader: &Reader) -> Result<BooleanQuery, Fault> {
     let fields = Fields::get();
-    let any = |field, texts: &mut dyn Iterator<Item = &str>| {
-        let terms = texts.map(|text| Term::from_field_text(field, text));
-        filter(BooleanQuery::new_multiterms_query(terms.collect()))
-    };
     let kinds = reader.kinds.iter().copied();
-    let mut kinds = kinds.filter(|kind| asked.kinds.is_empty() || asked.kinds.contains(kind));
+    let kinds = kinds.filter(|kind| asked.kinds.is_empty() || asked.kinds.contains(kind));
     let names = reader.names.iter().map(String::as_str);
-    let mut readers = names.chain([EVERYONE]);
-    let mut clauses = vec![
-        any(fields.kind, &mut kinds),
-        any(fields.reader, &mut readers),
+    let mut clauses: Vec<Box<dyn Query>> = vec![
+        Box::new(OneOf::new(fields.kind, kinds)),
+        Box::new(OneOf::new(fields.reader, names.chain([EVERYONE]))),
     ];
     if let Some(tag) = &asked.tag {
-        clauses.push(any(fields.tag, &mut [tag.as_str()].into_iter()));
+        let tag = Term::from_field_text(fields.tag, tag);
+        let tagged = TermQuery::new(tag, IndexRecordOption::Basic);
+        clauses.push(Box::new(ConstScoreQuery::new(Box::new(tagged), 0.0)));
     }
     for part in &asked.parts {
         clauses.push(anywhere(searcher, fields, part)?);
     }
     Ok(BooleanQuery::intersection(clauses))
-}
-
-/// A condition that does not weigh.
-fn filter(query: impl Query) -> Box<dyn Query> {
-    Box::new(ConstScoreQuery::new(Box::new(query), 0.0))
 }
 
 /// The part, in any of the fields.
