@@ -33,6 +33,7 @@ mod refusals;
 mod retention;
 mod retry;
 mod spool;
+mod standing;
 mod stored;
 mod subjects;
 mod target;
