@@ -17,7 +17,9 @@ mod append;
 mod audit;
 mod canvas;
 mod chat;
+mod cloud;
 mod crash;
+mod documents;
 mod drill;
 mod fanout;
 mod flags;
@@ -31,10 +33,12 @@ mod stats;
 mod table;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand, ValueEnum};
+
+use table::Row;
 
 /// Measures Tenantry, or kills it.
 #[derive(Parser)]
@@ -50,8 +54,11 @@ struct Options {
 enum Task {
     /// Measure, and print one table.
     Measure {
-        /// What; everything without one.
+        /// What; everything that the profile has without one.
         subjects: Vec<Subject>,
+        /// Where the servers and engines that are measured keep everything.
+        #[arg(long, value_enum, default_value_t = Profile::Embedded)]
+        profile: Profile,
         /// Install the peers that are compared with, where they are missing.
         #[arg(long)]
         install_peers: bool,
@@ -69,6 +76,7 @@ enum Subject {
     Append,
     Audit,
     Canvas,
+    Documents,
     Fanout,
     Gates,
     Flags,
@@ -76,36 +84,106 @@ enum Subject {
     Pii,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    Embedded,
+    Cloud,
+}
+
+/// What measurements are made with.
+struct Means<'a> {
+    /// The server's binary.
+    server: &'a Path,
+    install_peers: bool,
+}
+
+type Measurement = fn(&Means<'_>) -> Result<Vec<Row>>;
+
+/// How a subject is measured, if the profile has it.
+fn measurement(profile: Profile, subject: Subject) -> Option<Measurement> {
+    Some(match (profile, subject) {
+        (Profile::Embedded, Subject::Guard) => |means| guard::measure(means.server),
+        (Profile::Embedded, Subject::Append) => |_| append::measure(),
+        (Profile::Embedded, Subject::Audit) => |_| audit::measure(),
+        (Profile::Embedded, Subject::Canvas) => |means| canvas::measure(means.server),
+        (Profile::Embedded, Subject::Fanout) => {
+            |means| fanout::measure(means.server, means.install_peers)
+        }
+        (Profile::Embedded, Subject::Flags) => |means| flags::measure(means.server),
+        (Profile::Embedded, Subject::Gates) => |_| gates::measure(),
+        (Profile::Embedded, Subject::Nexus) => |means| nexus::measure(means.server),
+        (Profile::Embedded, Subject::Pii) => |_| pii::measure(),
+        (Profile::Cloud, Subject::Guard) => |_| guard::measure_cloud(),
+        (Profile::Cloud, Subject::Append) => |_| append::measure_cloud(),
+        (Profile::Cloud, Subject::Documents) => |_| documents::measure(),
+        (Profile::Cloud, Subject::Fanout) => |means| fanout::measure_cloud(means.server),
+        _ => return None,
+    })
+}
+
 fn main() -> Result<()> {
     let options = Options::parse();
     match options.task {
         Task::Measure {
             subjects,
+            profile,
             install_peers,
         } => {
-            let subjects = if subjects.is_empty() {
-                Subject::value_variants().to_vec()
-            } else {
-                subjects
+            let means = Means {
+                server: &options.server,
+                install_peers,
             };
             let mut rows = Vec::new();
-            for subject in subjects {
-                rows.extend(match subject {
-                    Subject::Guard => guard::measure(&options.server)?,
-                    Subject::Append => append::measure()?,
-                    Subject::Audit => audit::measure()?,
-                    Subject::Canvas => canvas::measure(&options.server)?,
-                    Subject::Fanout => fanout::measure(&options.server, install_peers)?,
-                    Subject::Flags => flags::measure(&options.server)?,
-                    Subject::Gates => gates::measure()?,
-                    Subject::Nexus => nexus::measure(&options.server)?,
-                    Subject::Pii => pii::measure()?,
-                });
+            for measure in chosen(profile, &subjects)? {
+                rows.extend(measure(&means)?);
             }
             table::print(&rows);
             Ok(())
         }
         Task::Crash(drill) => crash::run(&options.server, &drill),
         Task::HoldAudit { folder } => audit::hold(&folder),
+    }
+}
+
+/// How the subjects are measured, or all that the profile has if none is named.
+///
+/// # Errors
+/// When the profile does not have one of them.
+fn chosen(profile: Profile, subjects: &[Subject]) -> Result<Vec<Measurement>> {
+    let has = |subject: &Subject| measurement(profile, *subject);
+    let all = Subject::value_variants();
+    if subjects.is_empty() {
+        return Ok(all.iter().filter_map(has).collect());
+    }
+    let known = all.iter().filter(|subject| has(subject).is_some());
+    let known: Vec<String> = known.map(name).collect();
+    let missing = |subject: &Subject| {
+        let (profile, subject, known) = (name(&profile), name(subject), known.join(", "));
+        anyhow!("{subject} is not measured on the profile {profile}; {known} are")
+    };
+    let measured = |subject| has(subject).ok_or_else(|| missing(subject));
+    subjects.iter().map(measured).collect()
+}
+
+/// The name that the command line has for `value`.
+fn name(value: &impl ValueEnum) -> String {
+    let named = value.to_possible_value();
+    named.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_measures_what_it_has_and_names_it_otherwise() {
+        let all = Subject::value_variants().len();
+        assert_eq!(chosen(Profile::Embedded, &[]).unwrap().len(), all - 1);
+        assert_eq!(chosen(Profile::Cloud, &[]).unwrap().len(), 4);
+        assert_eq!(chosen(Profile::Cloud, &[Subject::Append]).unwrap().len(), 1);
+        let refused = chosen(Profile::Cloud, &[Subject::Append, Subject::Pii]).unwrap_err();
+        let said = "pii is not measured on the profile cloud; guard, append, documents, fanout are";
+        assert_eq!(refused.to_string(), said);
+        assert!(chosen(Profile::Embedded, &[Subject::Documents]).is_err());
     }
 }

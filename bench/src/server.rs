@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::wire::http::Connection;
 
@@ -44,6 +44,14 @@ impl Running {
 
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
+    }
+
+    /// What it prints, if that was piped and nobody has it yet.
+    ///
+    /// # Errors
+    /// When there is no such pipe.
+    pub(crate) fn output(&mut self) -> Result<ChildStdout> {
+        self.0.stdout.take().context("a process's output")
     }
 
     fn has_ended(&mut self) -> Result<bool> {
@@ -94,9 +102,29 @@ impl Member {
             token: text("tokens")?,
         })
     }
+
+    /// Signs somebody up, as the owner of a new tenant.
+    fn sign_up(addr: SocketAddr) -> Result<Self> {
+        let body = json!({
+            "email": "bench@example.org", "password": "a long enough password", "tenant_name": "Bench",
+        });
+        let mut connection = Connection::open(addr)?;
+        let answer = connection.call("POST", "/auth/signup", "", &body.to_string())?;
+        let made = answer.json(201)?;
+        let text = |at: &str| {
+            let text = made.pointer(at).and_then(Value::as_str);
+            text.map(str::to_owned)
+                .with_context(|| format!("no {at} in {made}"))
+        };
+        Ok(Self {
+            tenant: text("/tenant/id")?,
+            project: text("/project/id")?,
+            token: text("/access_token")?,
+        })
+    }
 }
 
-/// `tenantry dev`, running.
+/// `tenantry dev` or `tenantry serve`, running.
 pub(crate) struct Server {
     running: Running,
     pub(crate) addr: SocketAddr,
@@ -112,18 +140,11 @@ impl Server {
     /// # Errors
     /// When it ends, prints other facts than agreed, or is not ready in time.
     pub(crate) fn start(binary: &Path, data: &Path) -> Result<Self> {
-        fs::create_dir_all(data)?;
         let addr = free_port()?;
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(data.with_extension("log"))?;
-        let mut command = Command::new(binary);
-        command.args(["dev", "--json", "--listen", &addr.to_string(), "--data"]);
-        command.arg(data).stdout(Stdio::piped()).stderr(log);
+        let mut command = command(binary, "dev", addr, data)?;
+        command.arg("--json").stdout(Stdio::piped());
         let mut running = Running::start(&mut command)?;
-        let output = running.0.stdout.take().context("the server's output")?;
-        let facts = facts(output)
+        let facts = facts(running.output()?)
             .with_context(|| format!("see {}", data.with_extension("log").display()))?;
         let members = Member::of_each(&facts)?;
         let member = members.first().context("the server has tenants")?.clone();
@@ -133,6 +154,32 @@ impl Server {
             addr,
             member,
             members,
+        })
+    }
+
+    /// Starts a node on a free port as `config` says, with `data` as its own folder, and waits until it is
+    /// ready. Its members are `member`, or somebody who signs up there.
+    ///
+    /// # Errors
+    /// When it ends, is not ready in time, or refuses the sign-up.
+    pub(crate) fn serve(
+        binary: &Path,
+        config: &Path,
+        data: &Path,
+        member: Option<Member>,
+    ) -> Result<Self> {
+        let addr = free_port()?;
+        let mut command = command(binary, "serve", addr, data)?;
+        command.arg("--config").arg(config).stdout(Stdio::null());
+        let mut running = Running::start(&mut command)?;
+        wait_ready(&mut running, addr)
+            .with_context(|| format!("see {}", data.with_extension("log").display()))?;
+        let member = member.map_or_else(|| Member::sign_up(addr), Ok)?;
+        Ok(Self {
+            running,
+            addr,
+            members: vec![member.clone()],
+            member,
         })
     }
 
@@ -147,6 +194,19 @@ impl Server {
     pub(crate) fn pid(&self) -> u32 {
         self.running.pid()
     }
+}
+
+/// A way of running the server, whose log is beside `data`.
+fn command(binary: &Path, task: &str, addr: SocketAddr, data: &Path) -> Result<Command> {
+    fs::create_dir_all(data)?;
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(data.with_extension("log"))?;
+    let mut command = Command::new(binary);
+    command.args([task, "--listen", &addr.to_string(), "--data"]);
+    command.arg(data).stderr(log);
+    Ok(command)
 }
 
 /// The line of facts; what follows is read and dropped, so that the server never blocks on it.

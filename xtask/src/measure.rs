@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::{
+    firestore,
     process::{cargo, root, run as run_command},
+    tools,
     workspace::metadata,
 };
 
@@ -16,28 +18,42 @@ const RAISE_FILES: &str = r#"ulimit -n "$(ulimit -Hn)"; exec "$@""#;
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Any of them, in the order given; all without one.
+    /// Any of them, in the order given; all that the profile has without one.
     subjects: Vec<Subject>,
+    /// Where the servers and engines that are measured keep everything.
+    #[arg(long, value_enum, default_value_t = Profile::Embedded)]
+    profile: Profile,
     /// Install the peers that are compared with, where they are missing (apt-get, as root).
     #[arg(long)]
     install_peers: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    /// One process over one folder.
+    Embedded,
+    /// Redis, Firestore's emulator and an S3 store, which are started for it: guard, append, documents, fanout.
+    Cloud,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Subject {
-    /// A guarded route against a bare handler.
+    /// A guarded route against a bare handler; on `cloud`, memberships looked up and remembered as well.
     Guard,
-    /// Durable appends against a raw append+fdatasync loop.
+    /// Durable appends against a raw append+fdatasync loop; on `cloud`, against raw XADD.
     Append,
     /// Audit records against the same loop; epochs and memory of a million logs.
     Audit,
     /// Commits of canvases beside bare commits; one command on 10,000 nodes; recovery; seeking in a replay.
     Canvas,
+    /// Commits on Firestore beside the bare client; on `cloud` alone.
+    Documents,
     /// A flag beside unleash-yggdrasil; OFREP beside a bare handler.
     Flags,
     /// All pure gates of one decision beside cedar-policy, with 1,000 and 1,000,000 tenants.
     Gates,
-    /// Fan-out to 1,000 subscribers and the cost of 5,000 idle ones, beside nchan.
+    /// Fan-out to 1,000 subscribers and the cost of 5,000 idle ones, beside nchan; on `cloud`, to
+    /// subscribers on one, two and three nodes, beside readers of Redis Streams.
     Fanout,
     /// Records made beside bare commits, lists and searches of up to a million records, presigned forms.
     Nexus,
@@ -50,25 +66,28 @@ enum Subject {
 /// # Errors
 /// When something does not build or a measurement cannot be made.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let mut command = tool()?;
-    command.arg("measure");
-    for subject in &options.subjects {
-        command.arg(match subject {
-            Subject::Guard => "guard",
-            Subject::Append => "append",
-            Subject::Audit => "audit",
-            Subject::Canvas => "canvas",
-            Subject::Flags => "flags",
-            Subject::Gates => "gates",
-            Subject::Fanout => "fanout",
-            Subject::Nexus => "nexus",
-            Subject::Pii => "pii",
-        });
+    let cloud = options.profile == Profile::Cloud;
+    if cloud {
+        tools::ensure_programs();
     }
+    // It serves until the measurement is over.
+    let emulator = cloud.then(firestore::emulator).transpose()?;
+    let mut command = tool()?;
+    command.args(["measure", "--profile", &name(&options.profile)]);
+    command.args(options.subjects.iter().map(name));
     if options.install_peers {
         command.arg("--install-peers");
     }
+    if let Some(emulator) = &emulator {
+        command.env(firestore::HOST, &emulator.host);
+    }
     run_command(&mut command)
+}
+
+/// The name that both command lines have for `value`.
+fn name(value: &impl ValueEnum) -> String {
+    let named = value.to_possible_value();
+    named.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// The release build of `tenantry-bench`, told where the release server is.

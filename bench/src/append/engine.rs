@@ -1,4 +1,4 @@
-//! The embedded engine as an [`Appender`]: per-stream order, and an idempotency key each.
+//! An engine as an [`Appender`]: per-stream order, and an idempotency key each.
 
 use std::{path::Path, sync::Arc};
 
@@ -20,11 +20,18 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// Streams of the embedded engine over `folder`.
     pub(super) async fn open(folder: &Path, streams: usize) -> Result<Self> {
+        let engine = Embedded::open(folder, Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+        Self::over(engine.events(), streams).await
+    }
+
+    /// Streams of any engine.
+    pub(super) async fn over(log: Arc<dyn EventLog>, streams: usize) -> Result<Self> {
         let scope = crate::scope::of_one_tenant().await?;
         let key = |at| StreamKey::in_scope(&scope, "chat", &format!("th_{at}"));
         Ok(Self {
-            log: Embedded::open(folder, Arc::new(SystemClock), Arc::new(SystemEntropy))?.events(),
+            log,
             keys: (0..streams).map(key).collect(),
             body: Bytes::from(vec![b'x'; EVENT_BYTES]),
         })

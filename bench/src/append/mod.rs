@@ -2,10 +2,12 @@
 //!
 //! The engine appends in order per stream, each event with an idempotency
 //! key; the baseline writes the same bytes to one file and syncs once for
-//! all that wait. Both acknowledge after the sync.
+//! all that wait. Both acknowledge after the sync. With the profile `cloud`: Redis beside raw `XADD`.
 
 mod engine;
 pub(crate) mod raw;
+mod redis;
+mod xadd;
 
 use std::{
     sync::Arc,
@@ -19,6 +21,7 @@ use crate::{
     stats::{Latencies, median, median_ratio},
     table::{Row, per_second},
 };
+pub(crate) use redis::measure as measure_cloud;
 
 const SUBJECT: &str = "append";
 const EVENT_BYTES: usize = 300;

@@ -36,15 +36,15 @@ const OPENING_MAX: usize = 128;
 /// How long all subscriptions may take to open.
 const OPEN_MAX: Duration = Duration::from_secs(60);
 /// How long the last deliveries may take after the last publication.
-const DRAIN_MAX: Duration = Duration::from_secs(20);
+pub(super) const DRAIN_MAX: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(2);
 
 /// What a flood came to.
 pub(super) struct Flood {
-    expected: u64,
-    delivered: u64,
+    pub(super) expected: u64,
+    pub(super) delivered: u64,
     /// From the first publication to the last delivery.
-    took: Duration,
+    pub(super) took: Duration,
     /// The rate that the publisher reached.
     pub(super) published_per_s: f64,
     pub(super) latencies: Latencies,
@@ -61,21 +61,27 @@ impl Flood {
     }
 }
 
-/// Publishes `events` at `per_s` to `subscribers` and waits for all deliveries.
+/// Publishes `events` at `per_s` to `subscribers` and waits for all deliveries. Publishers and subscribers are
+/// spread evenly over `targets`, the nodes of one stream.
 ///
 /// # Errors
 /// When a stream breaks, does not open, or brings more than was published.
 pub(super) fn flood(
-    target: &Target,
+    targets: &[Target],
     transport: Transport,
     subscribers: usize,
     per_s: u32,
     events: u32,
 ) -> Result<Flood> {
-    let crowd = Crowd::open(target, transport, subscribers)?;
+    let crowd = Crowd::open(targets, transport, subscribers)?;
     let expected = subscribers as u64 * u64::from(events);
     let first = crowd.clock.elapsed();
-    publish(target, &crowd.clock, per_s, events)?;
+    publish(&crowd.clock, per_s, events, |publisher| {
+        let target = targets.get(publisher as usize % targets.len());
+        let target = target.context("a node to publish at")?;
+        let mut connection = Connection::open(target.addr)?;
+        Ok(move |at| target.publish(&mut connection, at))
+    })?;
     let publishing = crowd.clock.elapsed() - first;
     let deadline = Instant::now() + DRAIN_MAX;
     while crowd.seen.delivered.load(Ordering::Relaxed) < expected && Instant::now() < deadline {
@@ -98,17 +104,23 @@ pub(super) fn flood(
 
 /// Publishes at a steady pace over a few connections, so that one slow
 /// acknowledgement holds back none of the others' events. Nothing is skipped.
-fn publish(target: &Target, clock: &Instant, per_s: u32, events: u32) -> Result<()> {
+/// `connect` makes the connection of a publisher, which takes the time of each event.
+pub(super) fn publish<P: FnMut(u64) -> Result<()>>(
+    clock: &Instant,
+    per_s: u32,
+    events: u32,
+    connect: impl Fn(u32) -> Result<P> + Sync,
+) -> Result<()> {
     let started = Instant::now();
+    let connect = &connect;
     thread::scope(|scope| {
         let publisher = |first: u32| {
             move || -> Result<()> {
-                let mut connection = Connection::open(target.addr)?;
+                let mut publish = connect(first)?;
                 for event in (first..events).step_by(PUBLISHERS as usize) {
                     let due = Duration::from_secs(1) * event / per_s;
                     thread::sleep(due.saturating_sub(started.elapsed()));
-                    let at = u64::try_from(clock.elapsed().as_nanos())?;
-                    target.publish(&mut connection, at)?;
+                    publish(u64::try_from(clock.elapsed().as_nanos())?)?;
                 }
                 Ok(())
             }
@@ -132,7 +144,7 @@ impl Idle {
     /// # Errors
     /// When one does not open.
     pub(super) fn open(target: &Target, transport: Transport, count: usize) -> Result<Self> {
-        Crowd::open(target, transport, count).map(Self)
+        Crowd::open(std::slice::from_ref(target), transport, count).map(Self)
     }
 
     /// Closes them.
@@ -161,14 +173,16 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn open(target: &Target, transport: Transport, count: usize) -> Result<Self> {
+    fn open(targets: &[Target], transport: Transport, count: usize) -> Result<Self> {
         let clock = Instant::now();
         let seen = Arc::new(Seen::default());
         let (stop, stopped) = watch::channel(false);
         let (broken, trouble) = mpsc::channel();
         let plan = Plan {
-            addr: target.addr,
-            request: target.subscribe(transport),
+            ways: targets
+                .iter()
+                .map(|target| (target.addr, target.subscribe(transport)))
+                .collect(),
             transport,
             clock,
             seen: seen.clone(),
@@ -212,8 +226,8 @@ impl Crowd {
 /// What each subscriber does.
 #[derive(Clone)]
 struct Plan {
-    addr: SocketAddr,
-    request: Vec<u8>,
+    /// Where to subscribe, and the bytes that do; subscribers take turns.
+    ways: Arc<[(SocketAddr, Vec<u8>)]>,
     transport: Transport,
     clock: Instant,
     seen: Arc<Seen>,
@@ -227,11 +241,11 @@ fn read_all(plan: &Plan, count: usize) -> Result<Latencies> {
     LocalSet::new().block_on(&runtime, async {
         let opening = Arc::new(tokio::sync::Semaphore::new(OPENING_MAX));
         let mut subscribers = JoinSet::new();
-        for _ in 0..count {
+        for at in 0..count {
             let permit = opening.clone().acquire_owned().await?;
             let plan = plan.clone();
             subscribers.spawn_local(async move {
-                let stream = open(&plan).await?;
+                let stream = open(&plan, at).await?;
                 drop(permit);
                 read(&plan, stream).await
             });
@@ -251,9 +265,11 @@ struct Opened {
     rest: Vec<u8>,
 }
 
-async fn open(plan: &Plan) -> Result<Opened> {
-    let mut stream = TcpStream::connect(plan.addr).await.context("connecting")?;
-    stream.write_all(&plan.request).await?;
+async fn open(plan: &Plan, at: usize) -> Result<Opened> {
+    let way = plan.ways.get(at % plan.ways.len());
+    let (addr, request) = way.context("a node to subscribe at")?;
+    let mut stream = TcpStream::connect(addr).await.context("connecting")?;
+    stream.write_all(request).await?;
     let mut bytes = Vec::with_capacity(1024);
     loop {
         if stream.read_buf(&mut bytes).await? == 0 {

@@ -2,11 +2,14 @@
 //!
 //! The publisher stamps each event with the time; a subscriber takes the
 //! difference when it has parsed the event out of its stream. Both are in
-//! this process, so one clock serves. Server and client share the machine.
+//! this process, so one clock serves. Server and client share the machine. With the profile `cloud`: the
+//! subscribers of a thread on one, two and three nodes, beside readers of Redis Streams.
 
 mod client;
 mod nchan;
+mod nodes;
 mod target;
+mod xread;
 
 use std::{path::Path, thread, time::Duration};
 
@@ -20,6 +23,7 @@ use crate::{
 };
 use client::{Flood, Idle};
 use nchan::Nchan;
+pub(crate) use nodes::measure as measure_cloud;
 use target::{Target, Transport};
 
 const SUBSCRIBERS: usize = 1000;
@@ -80,7 +84,8 @@ fn idle_ours(binary: &Path, transport: Transport) -> Result<f64> {
 
 impl Target {
     fn flood(&self, transport: Transport) -> Result<Flood> {
-        client::flood(self, transport, SUBSCRIBERS, EVENTS_PER_S, EVENTS)
+        let targets = std::slice::from_ref(self);
+        client::flood(targets, transport, SUBSCRIBERS, EVENTS_PER_S, EVENTS)
     }
 
     /// Memory per idle connection, in KiB.
@@ -105,28 +110,31 @@ impl Nchan {
 }
 
 fn flood_rows(transport: Transport, ours: &[Flood], theirs: &[Flood]) -> Vec<Row> {
-    let rate = |floods: &[Flood]| median(floods.iter().map(Flood::deliveries_per_s));
-    let row = |who: &str, floods: &[Flood]| {
-        let quantile = |q| median(floods.iter().map(|flood| flood.latencies.quantile_ms(q)));
-        let lost: u64 = floods.iter().map(Flood::missing).sum();
-        let published = median(floods.iter().map(|flood| flood.published_per_s));
-        let detail = format!(
-            "p50 {:.1} ms, p99 {:.1} ms; {published:.0} events/s published; {lost} missing",
-            quantile(0.5),
-            quantile(0.99)
-        );
-        let what = format!(
-            "{who} {}, {SUBSCRIBERS} subscribers × {EVENTS_PER_S}/s",
-            transport.name()
-        );
-        Row::new("fanout", what, per_second(rate(floods)), detail)
-    };
+    let row =
+        |who: &str, floods: &[Flood]| flood_row(&format!("{who} {}", transport.name()), floods);
     let mine = row("tenantry", ours);
     if theirs.is_empty() {
         return vec![mine];
     }
     let mine = mine.compared(rate(ours) / rate(theirs), None);
     vec![row("nchan", theirs), mine]
+}
+
+fn rate(floods: &[Flood]) -> f64 {
+    median(floods.iter().map(Flood::deliveries_per_s))
+}
+
+fn flood_row(who: &str, floods: &[Flood]) -> Row {
+    let quantile = |q| median(floods.iter().map(|flood| flood.latencies.quantile_ms(q)));
+    let lost: u64 = floods.iter().map(Flood::missing).sum();
+    let published = median(floods.iter().map(|flood| flood.published_per_s));
+    let detail = format!(
+        "p50 {:.1} ms, p99 {:.1} ms; {published:.0} events/s published; {lost} missing",
+        quantile(0.5),
+        quantile(0.99)
+    );
+    let what = format!("{who}, {SUBSCRIBERS} subscribers × {EVENTS_PER_S}/s");
+    Row::new("fanout", what, per_second(rate(floods)), detail)
 }
 
 fn idle_rows(transport: Transport, ours: f64, theirs: Option<f64>) -> Vec<Row> {

@@ -56,21 +56,25 @@ impl Target {
     /// # Errors
     /// When the server refuses it.
     pub(super) fn tenantry(server: &Server) -> Result<Self> {
-        let headers = server.member.headers();
         let body = json!({ "thread_id": THREAD }).to_string();
         let mut connection = Connection::open(server.addr)?;
         connection
-            .call("POST", "/chat/threads", &headers, &body)?
+            .call("POST", "/chat/threads", &server.member.headers(), &body)?
             .json(201)?;
-        Ok(Self {
+        Ok(Self::node(server))
+    }
+
+    /// The same thread on another node.
+    pub(super) fn node(server: &Server) -> Self {
+        Self {
             addr: server.addr,
             pid: server.pid(),
-            headers,
+            headers: server.member.headers(),
             sse_path: format!("/sse/chat/{THREAD}"),
             ws_path: format!("/ws/chat/{THREAD}"),
             publish_path: format!("/chat/threads/{THREAD}/messages"),
             envelope: |data| format!(r#"{{"data":{data}}}"#),
-        })
+        }
     }
 
     /// The bytes that open a subscription.
@@ -118,7 +122,7 @@ fn proportional_kib(pid: &str) -> Result<u64> {
 }
 
 /// JSON of [`DATA_BYTES`] that carries the time `at`.
-fn data(at: u64) -> String {
+pub(super) fn data(at: u64) -> String {
     let stamped = format!("{{{STAMP}{at:0STAMP_DIGITS$}\",\"pad\":\"");
     let pad = "x".repeat(DATA_BYTES - stamped.len() - 2);
     format!("{stamped}{pad}\"}}")

@@ -2,8 +2,10 @@
 //!
 //! Every request is the same and carries a verified HS256 token, the whole
 //! context, a request id and a trace; the bare handler gets them too and does
-//! not look. Memberships come from the control plane over the embedded engine.
+//! not look. Memberships come from the control plane over the embedded engine; with the
+//! profile `cloud`, from Firestore, looked up and remembered.
 
+mod cold;
 pub(crate) mod load;
 pub(crate) mod serve;
 mod standing;
@@ -19,6 +21,7 @@ use crate::{
     table::{Row, per_second},
     wire::http::request,
 };
+pub(crate) use cold::measure as measure_cloud;
 use load::requests_per_s;
 
 const CONNECTIONS: usize = 64;
@@ -57,7 +60,7 @@ impl Subject {
 /// When a server does not start or an answer is not 200.
 pub(crate) fn measure(binary: &Path) -> Result<Vec<Row>> {
     let folder = scratch()?;
-    let house = standing::found(&folder.path().join("control"))?;
+    let house = standing::embedded(&folder.path().join("control"))?;
     let server = Server::start(binary, &folder.path().join("data"))?;
     let mut subjects = [
         Subject::new(
@@ -88,14 +91,20 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Row>> {
             "/chat/threads",
         ),
     ];
+    load_all(&mut subjects)?;
+    Ok(rows(&subjects))
+}
+
+/// Loads each route in turn, round after round.
+fn load_all(subjects: &mut [Subject]) -> Result<()> {
     eprintln!("guard: {ROUNDS} rounds of {} routes", subjects.len());
     for _ in 0..ROUNDS {
-        for subject in &mut subjects {
+        for subject in &mut *subjects {
             let rate = requests_per_s(subject.addr, &subject.request, CONNECTIONS, ROUND)?;
             subject.rates.push(rate);
         }
     }
-    Ok(rows(&subjects))
+    Ok(())
 }
 
 fn rows(subjects: &[Subject]) -> Vec<Row> {

@@ -1,4 +1,4 @@
-//! A control plane over the embedded engine, and one member of one tenant, signed up as anyone is.
+//! A control plane, and one member of one tenant, signed up as anyone is.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -7,7 +7,8 @@ use control::{
     Control, ControlConfig, ControlDeps, Password, PasswordCost, Secrets, SignupRequest,
 };
 use engine_embedded::Embedded;
-use identity::{Clock, Entropy, Guard, SystemAuthority, Tokens};
+use identity::{Clock, Guard, SystemAuthority, Tokens};
+use store::{Documents, Throttle};
 
 use crate::{
     ambient::{SystemClock, SystemEntropy},
@@ -21,41 +22,71 @@ const LIFE: Duration = Duration::from_secs(3600);
 pub(super) struct House {
     pub(super) guard: Arc<Guard>,
     pub(super) member: Member,
+    tokens: Arc<Tokens>,
+    documents: Arc<dyn Documents>,
+    throttle: Arc<dyn Throttle>,
 }
 
-/// Founds a tenant in a new folder.
+/// Founds a tenant on the embedded engine in a new folder.
 ///
 /// # Errors
 /// When the engine or the control plane refuses.
-pub(super) fn found(folder: &Path) -> Result<House> {
+pub(super) fn embedded(folder: &Path) -> Result<House> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let engine = Embedded::open(folder, clock.clone(), entropy.clone())?;
-        let tokens = Arc::new(crate::scope::issuer()?);
-        let control = control(&engine, tokens.clone(), clock.clone(), entropy)?;
-        control.seed().await?;
-        let member = sign_up(&control).await?;
-        let guard = Arc::new(Guard::new(tokens, control.directory(), clock));
-        Ok(House { guard, member })
+    let engine = Embedded::open(folder, Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+    runtime.block_on(found(engine.documents(), engine.throttle()))
+}
+
+/// Founds a tenant on any engines.
+///
+/// # Errors
+/// When an engine or the control plane refuses.
+pub(super) async fn found(
+    documents: Arc<dyn Documents>,
+    throttle: Arc<dyn Throttle>,
+) -> Result<House> {
+    let tokens = Arc::new(crate::scope::issuer()?);
+    let control = control(&tokens, &documents, &throttle)?;
+    control.seed().await?;
+    let member = sign_up(&control).await?;
+    Ok(House {
+        guard: guard(&tokens, &control),
+        member,
+        tokens,
+        documents,
+        throttle,
     })
 }
 
+impl House {
+    /// A guard of the same house that has looked nobody up yet.
+    ///
+    /// # Errors
+    /// When the control plane cannot be put together.
+    pub(super) fn forgetful(&self) -> Result<Arc<Guard>> {
+        let control = control(&self.tokens, &self.documents, &self.throttle)?;
+        Ok(guard(&self.tokens, &control))
+    }
+}
+
+fn guard(tokens: &Arc<Tokens>, control: &Control) -> Arc<Guard> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Arc::new(Guard::new(tokens.clone(), control.directory(), clock))
+}
+
 fn control(
-    engine: &Embedded,
-    tokens: Arc<Tokens>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    tokens: &Arc<Tokens>,
+    documents: &Arc<dyn Documents>,
+    throttle: &Arc<dyn Throttle>,
 ) -> Result<Control> {
     Ok(Control::new(ControlDeps {
-        documents: engine.documents(),
-        throttle: engine.throttle(),
-        tokens,
-        clock,
-        entropy,
+        documents: documents.clone(),
+        throttle: throttle.clone(),
+        tokens: tokens.clone(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
         secrets: Arc::new(Secrets::new(|_| None)),
         authority: SystemAuthority::assume(),
         config: ControlConfig {
