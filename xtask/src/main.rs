@@ -21,6 +21,7 @@ mod layers;
 mod lint;
 mod measure;
 mod process;
+mod suite;
 mod test;
 mod tidy;
 mod tools;

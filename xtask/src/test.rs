@@ -1,25 +1,41 @@
 //! `test`: every test of the workspace.
 //!
 //! The embedded engine lives in the test processes. Servers that tests need they start themselves,
-//! except Firestore's emulator, which they share.
-//! Documentation tests come first, because the runner's summary, which CI
-//! reads, must be the last thing printed.
+//! except Firestore's emulator, which they share. The server's own suite runs twice: with everything in
+//! one process, and on the profile `cloud`.
+//! Documentation tests come first and the suite on `cloud` second, because the runner's summary of
+//! everything, which CI reads, must be the last thing printed.
+
+use std::process::Command;
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::{
     clients, firestore,
     process::{self, cargo},
-    tools,
+    suite, tools,
 };
+
+/// Where the server's tests are told the profile.
+const PROFILE: &str = "TENANTRY_TEST_PROFILE";
 
 /// What to test.
 #[derive(Args)]
 pub(crate) struct Options {
+    /// `cloud` runs the server's suite over Redis, Firestore's emulator and an S3 store, and nothing else.
+    #[arg(long, value_enum, default_value_t = Profile::Embedded)]
+    profile: Profile,
     /// Names (or any arguments) for nextest: only these tests run, and no documentation tests.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     filters: Vec<String>,
+}
+
+/// What the servers under test stand on.
+#[derive(Clone, Copy, ValueEnum)]
+enum Profile {
+    Embedded,
+    Cloud,
 }
 
 /// Runs all tests, or those that the filters select.
@@ -27,24 +43,27 @@ pub(crate) struct Options {
 /// # Errors
 /// When a test fails, or none was selected.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.filters.is_empty() {
-        return all();
-    }
     let filters: Vec<&str> = options.filters.iter().map(String::as_str).collect();
-    nextest(&filters)
+    match options.profile {
+        Profile::Cloud => on_cloud(&filters),
+        Profile::Embedded if filters.is_empty() => all(),
+        Profile::Embedded => nextest(&filters),
+    }
 }
 
-/// Runs every test that there is; the second runner runs whatever the first one finds.
+/// Runs every test that there is; each runner runs whatever the others find.
 ///
 /// # Errors
 /// When a test fails.
 pub(crate) fn all() -> Result<()> {
     let documentation = process::run(&mut cargo(["test", "--workspace", "--doc"]));
-    match (documentation, nextest(&[])) {
-        (Ok(()), others) => others,
-        (documentation, Ok(())) => documentation,
-        (Err(documentation), Err(others)) => bail!("{documentation}; {others}"),
+    let outcomes = [documentation, on_cloud(&[]), nextest(&[])];
+    let failures = outcomes.into_iter().filter_map(Result::err);
+    let failures: Vec<String> = failures.map(|error| format!("{error:#}")).collect();
+    if failures.is_empty() {
+        return Ok(());
     }
+    bail!("{}", failures.join("; "))
 }
 
 /// Runs nextest over the workspace; no test at all is a failure.
@@ -52,17 +71,37 @@ pub(crate) fn all() -> Result<()> {
 /// # Errors
 /// When a test fails, or none was selected.
 pub(crate) fn nextest(args: &[&str]) -> Result<()> {
+    let mut command = runner()?;
+    command.arg("--workspace").args(args);
+    beside_firestore(&mut command)
+}
+
+/// Runs the server's suite on the profile `cloud`, but for what is left out.
+///
+/// # Errors
+/// When a test fails, none was selected, or the list of what is left out is wrong.
+fn on_cloud(args: &[&str]) -> Result<()> {
+    let left_out = suite::left_out()?;
+    suite::announce(&left_out);
+    let mut command = runner()?;
+    command.args(["-p", "tenantry-server", "-E", &suite::filterset(&left_out)]);
+    beside_firestore(command.args(args).env(PROFILE, "cloud"))
+}
+
+fn runner() -> Result<Command> {
     tools::ensure("nextest")?;
     tools::ensure_programs();
     clients::ensure();
-    let fixed = [
+    Ok(cargo([
         "nextest",
         "run",
-        "--workspace",
         "--no-fail-fast",
         "--no-tests=fail",
-    ];
-    let mut command = cargo(fixed);
+    ]))
+}
+
+/// Runs a command that shares one emulator.
+fn beside_firestore(command: &mut Command) -> Result<()> {
     // Tests that need one and find none start it themselves, or say what is missing.
     let firestore = firestore::emulator();
     match &firestore {
@@ -71,5 +110,5 @@ pub(crate) fn nextest(args: &[&str]) -> Result<()> {
         }
         Err(error) => eprintln!("{error:#}"),
     }
-    process::run(command.args(args))
+    process::run(command)
 }

@@ -137,7 +137,7 @@ async fn a_kind_moves_to_another_engine_with_all_that_follow_it() {
     let emulator = tokio::task::spawn_blocking(FirestoreEmulator::start)
         .await
         .unwrap();
-    let mut server = Server::start();
+    let mut server = Server::dev();
     let ada = Caller::resident(&server, 0);
     let made = |title: &str| Request::new("POST", "/nexus/cards").json(&json!({"title": title}));
     let card = succeed(&server, &ada, made("Before")).await;

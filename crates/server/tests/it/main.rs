@@ -13,6 +13,7 @@
 mod audit;
 mod audit_offline;
 mod audit_tail;
+mod backends;
 mod banner;
 mod browser;
 mod canvas_streams;

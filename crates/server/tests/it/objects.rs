@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     client::{Caller, Request, send},
-    process::{Server, tenantry},
+    process::Server,
     recipes::{bootstrap, succeed},
 };
 
@@ -80,13 +80,10 @@ async fn replace(server: &Server, operator: &Caller, kind: &str, target: &Value)
 async fn start_again(server: &mut Server) -> Output {
     server.terminate();
     server.ended(Duration::from_secs(30)).await;
-    let data = server.data().display().to_string();
-    let start = move || {
-        let args = ["dev", "--json", "--listen", "127.0.0.1:0", "--data", &data];
-        tenantry().args(args).output().unwrap()
-    };
+    let mut start = server.command();
     // The stores of the test answer meanwhile.
-    tokio::task::spawn_blocking(start).await.unwrap()
+    let started = tokio::task::spawn_blocking(move || start.output().unwrap());
+    started.await.unwrap()
 }
 
 fn assert_names(refused: &Output, reasons: &[&str]) {
@@ -129,14 +126,14 @@ async fn a_row_that_says_too_little_is_named_with_every_fault() {
         &server,
         &operator,
         "raw_storage",
-        &json!({"backend": "embedded", "config": {}}),
+        &json!({"backend": "redis", "config": {"url": "redis://127.0.0.1"}}),
     )
     .await;
     let reasons = [
         "bucket",
         "secret_access_key is not named",
         "env:SET_BY_NOBODY is not set",
-        "the backend embedded cannot serve raw_storage",
+        "the backend redis cannot serve raw_storage",
     ];
     let check = Request::new("POST", "/control/routes/check");
     let report = succeed(&server, &operator, check).await.to_string();

@@ -2,7 +2,6 @@
 
 use std::{
     net::TcpListener,
-    path::Path,
     process::{Child, Stdio},
     time::Duration,
 };
@@ -12,8 +11,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
+    backends::Backends,
     client::{Caller, Reply},
-    process::tenantry,
+    process::{init, tenantry},
 };
 
 const RSA_PRIVATE: &[u8] = include_bytes!("../../../identity/tests/it/rsa_for_tests.pem");
@@ -24,6 +24,7 @@ pub(crate) struct Served {
     child: Child,
     pub(crate) url: String,
     _folder: tempfile::TempDir,
+    _backends: Option<Backends>,
 }
 
 impl Drop for Served {
@@ -41,23 +42,12 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn init(folder: &Path) -> std::path::PathBuf {
-    let config = folder.join("tenantry.toml");
-    let made = tenantry()
-        .arg("init")
-        .arg("--config")
-        .arg(&config)
-        .arg("--data")
-        .arg(folder.join("data"))
-        .output();
-    assert!(made.unwrap().status.success());
-    config
-}
-
 /// Starts a server whose configuration has `more` in it, and waits until it answers.
 pub(crate) async fn serve(more: &str) -> Served {
     let folder = tempfile::tempdir().unwrap();
-    let config = init(folder.path());
+    let backends = Backends::of_profile();
+    let with = backends.as_ref().map_or_else(Vec::new, Backends::args);
+    let config = init(folder.path(), &with);
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, merge(&text, more)).unwrap();
     let listen = format!("127.0.0.1:{}", free_port());
@@ -71,6 +61,7 @@ pub(crate) async fn serve(more: &str) -> Served {
         child,
         url: format!("http://{listen}"),
         _folder: folder,
+        _backends: backends,
     };
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while ask(&served, "GET", "/healthz", &Caller::default(), None)

@@ -1,4 +1,7 @@
-//! A `tenantry dev` process of its own, on a free port and a temporary folder.
+//! A server's process of its own, on a free port and a temporary folder.
+//!
+//! [`Server::start`] and [`serve`] follow the profile of the suite ([`Backends::of_profile`]): `tenantry dev`, or
+//! an installation of the profile `cloud` that has the same residents.
 
 use std::{
     io::{BufRead, BufReader},
@@ -9,11 +12,19 @@ use std::{
 
 use serde::Deserialize;
 use tempfile::TempDir;
+use tenantry_server::dev::ISSUER;
+
+use crate::backends::Backends;
 
 /// The data folder's name.
 const DATA: &str = "data";
 /// The configuration's, beside it.
 const CONFIG: &str = "tenantry.toml";
+/// Who signs up where `dev` has no residents of its own, and their tenants.
+const PEOPLE: [(&str, &str); 2] = [
+    ("ada@north.example", "North"),
+    ("bob@south.example", "South"),
+];
 
 /// What `dev --json` prints.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,12 +36,22 @@ pub(crate) struct Facts {
     pub(crate) bootstrap_key: String,
 }
 
+/// How a server is started.
+#[derive(Clone, Copy)]
+enum Start {
+    Dev,
+    Serve,
+}
+
 pub(crate) struct Server {
     child: Child,
+    start: Start,
     pub(crate) facts: Facts,
     /// The data folder is in it, and what belongs beside a data folder.
     pub(crate) folder: TempDir,
     pub(crate) client: reqwest::Client,
+    /// What it stands on, unless that is another's or the folder alone.
+    backends: Option<Backends>,
 }
 
 /// The binary under test.
@@ -40,11 +61,24 @@ pub(crate) fn tenantry() -> Command {
     command
 }
 
-fn spawn(data: &Path) -> (Child, Facts) {
-    let mut child = tenantry()
-        .args(["dev", "--json", "--listen", "127.0.0.1:0", "--data"])
-        .arg(data)
-        .stdin(Stdio::null())
+impl Start {
+    /// The command that starts a server on what is in `folder`.
+    fn command(self, folder: &Path) -> Command {
+        let mut command = tenantry();
+        match self {
+            Self::Dev => command
+                .args(["dev", "--json", "--listen", "127.0.0.1:0", "--data"])
+                .arg(folder.join(DATA)),
+            Self::Serve => command.args(["serve", "--config"]).arg(folder.join(CONFIG)),
+        };
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+fn spawn(folder: &Path) -> (Child, Facts) {
+    let mut child = Start::Dev
+        .command(folder)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -60,10 +94,8 @@ fn spawn(data: &Path) -> (Child, Facts) {
 
 /// `tenantry serve` with the configuration in `folder`, and where it listens.
 fn spawn_serving(folder: &Path) -> (Child, String) {
-    let mut child = tenantry()
-        .args([Path::new("serve"), Path::new("--config")])
-        .arg(folder.join(CONFIG))
-        .stdin(Stdio::null())
+    let mut child = Start::Serve
+        .command(folder)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -92,15 +124,42 @@ fn client() -> reqwest::Client {
         .expect("a client")
 }
 
+/// Runs `work` on a thread with a runtime of its own: who waits may be in one already.
+fn apart<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    let run = || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(work)
+    };
+    let ended = std::thread::scope(|scope| scope.spawn(run).join());
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 impl Server {
+    /// A server with two residents, on the profile of the suite.
     pub(crate) fn start() -> Self {
+        let Some(backends) = Backends::of_profile() else {
+            return Self::dev();
+        };
+        let mut args = backends.args();
+        args.extend(["--issuer".to_owned(), ISSUER.to_owned()]);
+        let mut server = apart(serve_for(&PEOPLE, &args, ""));
+        server.backends = Some(backends);
+        // Connections of the other belong to a runtime that has ended.
+        server.client = client();
+        server
+    }
+
+    /// `tenantry dev`, whatever the profile of the suite.
+    pub(crate) fn dev() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let (child, facts) = spawn(&folder.path().join(DATA));
+        let (child, facts) = spawn(folder.path());
         Self {
             child,
+            start: Start::Dev,
             facts,
             folder,
             client: client(),
+            backends: None,
         }
     }
 
@@ -109,9 +168,11 @@ impl Server {
         let (child, url) = spawn_serving(folder.path());
         Self {
             child,
+            start: Start::Serve,
             facts: Facts { url, ..facts },
             folder,
             client: client(),
+            backends: None,
         }
     }
 
@@ -135,11 +196,22 @@ impl Server {
         self.folder.path().join(DATA)
     }
 
+    /// The backends that it has rows for.
+    pub(crate) fn engines(&self) -> &'static [&'static str] {
+        match self.backends {
+            Some(_) => &["redis", "firestore", "s3"],
+            None => &["embedded", "s3"],
+        }
+    }
+
+    /// The command that starts another on the same data.
+    pub(crate) fn command(&self) -> Command {
+        self.start.command(self.folder.path())
+    }
+
     /// Ends the process without warning and starts another on the same folder.
     pub(crate) fn kill_and_restart(&mut self) {
-        self.child.kill().expect("SIGKILL");
-        self.child.wait().expect("it is gone");
-        (self.child, self.facts) = spawn(&self.data());
+        self.replace_data(|_| ());
     }
 
     /// Ends the process without warning, does something to the data folder, and starts on it.
@@ -147,20 +219,20 @@ impl Server {
         self.child.kill().expect("SIGKILL");
         self.child.wait().expect("it is gone");
         replace(&self.data());
-        (self.child, self.facts) = spawn(&self.data());
+        match self.start {
+            Start::Dev => (self.child, self.facts) = spawn(self.folder.path()),
+            Start::Serve => (self.child, self.facts.url) = spawn_serving(self.folder.path()),
+        }
     }
 
-    /// Ends `old`, puts a copy in the place of its store, and starts on it.
-    pub(crate) fn restore(old: Self, copy: &Path) -> Self {
-        let mut server = old;
-        server.child.kill().expect("SIGKILL");
-        server.child.wait().expect("it is gone");
-        for name in ["tenantry.db", "tenantry.db-wal", "tenantry.db-shm"] {
-            std::fs::remove_file(server.data().join(name)).ok();
-        }
-        std::fs::copy(copy, server.data().join("tenantry.db")).expect("the copy is put back");
-        (server.child, server.facts) = spawn(&server.data());
-        server
+    /// Ends it, puts a copy in the place of its store, and starts on it.
+    pub(crate) fn restore(&mut self, copy: &Path) {
+        self.replace_data(|data| {
+            for name in ["tenantry.db", "tenantry.db-wal", "tenantry.db-shm"] {
+                std::fs::remove_file(data.join(name)).ok();
+            }
+            std::fs::copy(copy, data.join("tenantry.db")).expect("the copy is put back");
+        });
     }
 
     /// Sends SIGTERM.
@@ -184,58 +256,74 @@ impl Server {
     }
 }
 
-/// `tenantry serve` of a fresh installation, whose configuration goes on with `more`; it has one resident.
+/// `tenantry serve` of a fresh installation on the profile of the suite, whose configuration goes on with `more`; it
+/// has one resident.
 pub(crate) async fn serve(more: &str) -> Server {
-    serve_of(&[], more).await
+    let backends = Backends::of_profile();
+    let args = backends.as_ref().map_or_else(Vec::new, Backends::args);
+    let mut server = serve_of(&args, more).await;
+    server.backends = backends;
+    server
 }
 
-/// The same of an installation that `init` makes with the arguments `with`.
+/// The same of an installation that `init` makes with the arguments `with`, whatever the profile.
 pub(crate) async fn serve_of(with: &[String], more: &str) -> Server {
-    let folder = TempDir::new().expect("a temporary folder");
-    let (file, data) = (folder.path().join(CONFIG), folder.path().join(DATA));
+    serve_for(&PEOPLE[..1], with, more).await
+}
+
+/// An installation that `init` makes in `folder` with the arguments `with`; its configuration.
+pub(crate) fn init(folder: &Path, with: &[String]) -> PathBuf {
+    let file = folder.join(CONFIG);
     let made = tenantry()
         .args(["init", "--listen", "127.0.0.1:0"])
-        .args([Path::new("--config"), &file, Path::new("--data"), &data])
+        .args([Path::new("--config"), &file])
+        .args([Path::new("--data"), &folder.join(DATA)])
         .args(with)
         .output()
         .expect("the binary runs");
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{said}");
+    file
+}
+
+async fn serve_for(people: &[(&str, &str)], with: &[String], more: &str) -> Server {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = init(folder.path(), with);
     let text = std::fs::read_to_string(&file).expect("a configuration");
     std::fs::write(&file, format!("{text}\n{more}")).expect("it is written");
-    let key = std::fs::read_to_string(data.join("secrets/bootstrap.key")).expect("a key");
-    let mut server = Server::serving(
-        folder,
-        Facts {
-            url: String::new(),
-            tenants: Vec::new(),
-            projects: Vec::new(),
-            tokens: Vec::new(),
-            bootstrap_key: key.trim().to_owned(),
-        },
-    );
-    let body = serde_json::json!({
-        "email": "ada@north.example", "password": "correct horse battery", "tenant_name": "North",
-    });
-    let signed_up = server
-        .client
-        .post(format!("{}/auth/signup", server.facts.url));
-    let answer = signed_up.json(&body).send().await.expect("an answer");
-    let answer: serde_json::Value = answer.json().await.expect("JSON");
-    let text = |at: &str| {
-        answer
-            .pointer(at)
-            .and_then(|text| text.as_str())
-            .expect(at)
-            .to_owned()
+    let key = folder.path().join(DATA).join("secrets/bootstrap.key");
+    let key = std::fs::read_to_string(key).expect("a key");
+    let facts = Facts {
+        url: String::new(),
+        tenants: Vec::new(),
+        projects: Vec::new(),
+        tokens: Vec::new(),
+        bootstrap_key: key.trim().to_owned(),
     };
-    server.facts.tenants.push(text("/tenant/id"));
-    server.facts.projects.push(text("/project/id"));
-    server.facts.tokens.push(text("/access_token"));
+    let mut server = Server::serving(folder, facts);
+    for (email, tenant) in people {
+        server.sign_up(email, tenant).await;
+    }
     server
+}
+
+impl Server {
+    async fn sign_up(&mut self, email: &str, tenant: &str) {
+        let body = serde_json::json!({
+            "email": email, "password": "correct horse battery", "tenant_name": tenant,
+        });
+        let signed_up = self.client.post(format!("{}/auth/signup", self.facts.url));
+        let answer = signed_up.json(&body).send().await.expect("an answer");
+        let answer: serde_json::Value = answer.json().await.expect("JSON");
+        let text = |at: &str| {
+            let text = answer.pointer(at).and_then(|text| text.as_str());
+            text.unwrap_or_else(|| panic!("{at} in {answer}"))
+                .to_owned()
+        };
+        self.facts.tenants.push(text("/tenant/id"));
+        self.facts.projects.push(text("/project/id"));
+        self.facts.tokens.push(text("/access_token"));
+    }
 }
 
 impl Drop for Server {

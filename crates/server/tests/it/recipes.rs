@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use identity::{
     Clock, Entropy, Grant, KeyRing, KeyState, OwnIssuer, RingKey, Timestamp, Tokens,
     http::ManifestEntry,
@@ -23,6 +24,41 @@ use crate::{
 pub(crate) const CANARY: &str = "canary-7f3e";
 const THREAD: &str = "th_victim";
 const PASSWORD: &str = "correct horse battery";
+
+/// What a tenant's lists are.
+const OWN_LISTS: [&str; 29] = [
+    "/control/members",
+    "/control/projects",
+    "/control/surfaces",
+    "/control/apps",
+    "/chat/threads",
+    "/chat/threads/th_victim/messages",
+    "/canvas",
+    "/canvas/cv_victim",
+    "/flags",
+    "/nexus/cards",
+    "/nexus/atoms",
+    "/nexus/packs",
+    "/nexus/settings",
+    "/nexus/runs",
+    "/nexus/memory",
+    "/nexus/maybes",
+    "/nexus/analytics-events",
+    "/nexus/page-content",
+    "/nexus/seo",
+    "/nexus/raw-storage",
+    "/media",
+    "/artifacts",
+    "/gates/kill-switches",
+    "/gates/firearms",
+    "/gates/strategy-locks",
+    "/gates/budgets",
+    "/gates/kpis",
+    "/gates/approvals",
+    "/privacy/train-prefs",
+];
+/// What only operators see.
+const SYSTEM_LISTS: [&str; 3] = ["/control/tenants", "/control/modes", "/control/routes"];
 
 /// A tenant with data, people around it, and an attacker with a tenant of their own.
 pub(crate) struct Victim {
@@ -230,45 +266,12 @@ impl Victim {
 
     /// Everything of the victim that a list shows.
     pub(crate) async fn state(&self, server: &Server) -> Vec<Value> {
-        let mut state = Vec::new();
-        for path in [
-            "/control/members",
-            "/control/projects",
-            "/control/surfaces",
-            "/control/apps",
-            "/chat/threads",
-            "/chat/threads/th_victim/messages",
-            "/canvas",
-            "/canvas/cv_victim",
-            "/flags",
-            "/nexus/cards",
-            "/nexus/atoms",
-            "/nexus/packs",
-            "/nexus/settings",
-            "/nexus/runs",
-            "/nexus/memory",
-            "/nexus/maybes",
-            "/nexus/analytics-events",
-            "/nexus/page-content",
-            "/nexus/seo",
-            "/nexus/raw-storage",
-            "/media",
-            "/artifacts",
-            "/gates/kill-switches",
-            "/gates/firearms",
-            "/gates/strategy-locks",
-            "/gates/budgets",
-            "/gates/kpis",
-            "/gates/approvals",
-            "/privacy/train-prefs",
-            &format!("/privacy/train-prefs/users/{}", self.viewer_id),
-        ] {
-            state.push(succeed(server, &self.owner, Request::new("GET", path)).await);
-        }
-        for path in ["/control/tenants", "/control/modes", "/control/routes"] {
-            state.push(succeed(server, &self.operator, Request::new("GET", path)).await);
-        }
-        state
+        let own = format!("/privacy/train-prefs/users/{}", self.viewer_id);
+        let paths = OWN_LISTS.iter().copied().chain([own.as_str()]);
+        let looks = paths.map(|path| (&self.owner, path));
+        let looks = looks.chain(SYSTEM_LISTS.map(|path| (&self.operator, path)));
+        let looks = looks.map(|(caller, path)| succeed(server, caller, Request::new("GET", path)));
+        join_all(looks).await
     }
 
     /// `path` of `pattern`, with another object in the place of its own.

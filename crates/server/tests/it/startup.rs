@@ -110,7 +110,7 @@ async fn a_second_process_on_a_folder_is_refused_and_the_first_goes_on() {
 
 #[tokio::test]
 async fn a_backup_of_a_served_folder_opens_with_a_new_epoch() {
-    let server = Server::start();
+    let mut server = Server::start();
     let ada = Caller::resident(&server, 0);
     thread(&server, &ada, "th_1").await;
     let ids = post(&server, &ada, "th_1", &["a", "b"]).await;
@@ -126,9 +126,9 @@ async fn a_backup_of_a_served_folder_opens_with_a_new_epoch() {
     );
 
     // Restored: the keys beside it, the copy in the place of the store.
-    let restored = Server::restore(server, &file);
+    server.restore(&file);
     let listed = send(
-        &restored,
+        &server,
         &ada,
         &Request::new("GET", "/chat/threads/th_1/messages"),
     )
