@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** a node shows an epoch only if it continues the one that it showed before.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use identity::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,9 @@ pub(in super::super) struct Followed {
 impl Audit {
     /// Takes up what the node that leads has told since. Part of a round.
     pub(super) async fn follow_epochs(&self) -> Result<(), OpenAuditError> {
+        if let Some(nodes) = &self.nodes {
+            nodes.looks.fetch_add(1, Ordering::AcqRel);
+        }
         let known = self.publisher.known();
         let Some(told) = self.last_told(known.version).await? else {
             return Ok(());
@@ -103,9 +106,15 @@ impl Audit {
 
     /// Sees to it that this node knows the last epoch; a node that leads does.
     pub(in super::super) async fn catch_up(&self) {
-        if !self.leads() && self.frozen().is_none() {
+        let Some(nodes) = self.nodes.as_ref().filter(|_| !self.leads()) else {
+            return;
+        };
+        let looks = nodes.looks.load(Ordering::Acquire);
+        if self.frozen().is_none() {
             let _round = self.rounds.lock().await;
-            if self.leads() {
+            // Many may ask at once; one look that began later serves them all.
+            let looked = nodes.looks.load(Ordering::Acquire) != looks;
+            if looked || self.leads() {
                 return;
             }
             if let Err(error) = self.follow_epochs().await {

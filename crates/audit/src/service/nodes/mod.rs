@@ -18,7 +18,10 @@ mod listen;
 mod orders;
 mod overdue;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use identity::{Clock, TenantId};
 use store::{EventLog, StreamKey};
@@ -41,6 +44,8 @@ pub(super) struct Nodes {
     pub(super) hearing: Hearing,
     listening: Listening,
     pub(super) overdue: Overdue,
+    /// How often this node has looked at the last epoch.
+    looks: AtomicU64,
 }
 
 impl Nodes {
@@ -51,6 +56,7 @@ impl Nodes {
             hearing: Hearing::default(),
             listening: Listening::default(),
             overdue: Overdue::default(),
+            looks: AtomicU64::new(0),
         }
     }
 
