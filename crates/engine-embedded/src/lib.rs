@@ -17,7 +17,6 @@
 //! reads, until it is opened again.
 
 mod backup;
-mod bus;
 mod codec;
 mod documents;
 mod engine;
@@ -38,7 +37,7 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 use identity::{Clock, Entropy};
-use store::{Bus, Documents, EventLog, Throttle};
+use store::{Bus, Documents, EventLog, LocalBus, Throttle};
 
 pub use backup::backup;
 pub use error::OpenError;
@@ -46,7 +45,6 @@ pub use health::Health;
 #[cfg(feature = "s3-endpoint")]
 pub use s3::{S3Endpoint, S3EndpointSettings};
 
-use bus::EmbeddedBus;
 use documents::EmbeddedDocuments;
 use engine::Core;
 use events::EmbeddedEventLog;
@@ -58,7 +56,7 @@ use throttle::EmbeddedThrottle;
 pub struct Embedded {
     core: Arc<Core>,
     throttle: Arc<EmbeddedThrottle>,
-    bus: Arc<EmbeddedBus>,
+    bus: Arc<LocalBus>,
 }
 
 impl Embedded {

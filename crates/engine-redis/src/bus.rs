@@ -46,7 +46,8 @@ impl Bus for RedisBus {
     }
 
     async fn subscribe(&self, topic: &Topic) -> Result<Hearing, StoreError> {
-        let (mut place, told) = self.listener.subscribe(&self.names.topic(topic));
+        let channel = self.names.topic(topic);
+        let (mut place, told) = self.listener.subscribe(&channel, topic.backlog());
         let late = |_| Fault::late(self.lanes.place()).error;
         timeout(COMMAND_WAIT_MAX, place.live())
             .await

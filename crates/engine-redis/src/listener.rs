@@ -22,7 +22,7 @@ use deadpool_redis::redis::{
 };
 use futures_util::StreamExt as _;
 use parking_lot::Mutex;
-use store::{BACKLOG_MESSAGES_MAX, Heard};
+use store::Heard;
 use tokio::{
     sync::{Notify, broadcast, watch},
     task::JoinHandle,
@@ -101,15 +101,16 @@ impl Listener {
         Bell { place, rings }
     }
 
-    /// What is told on a channel of the bus.
+    /// What is told on a channel of the bus; `backlog` messages wait for each who listens.
     pub(crate) fn subscribe(
         self: &Arc<Self>,
         channel: &Channel,
+        backlog: usize,
     ) -> (Place, broadcast::Receiver<Heard>) {
         self.join(channel, |ear| {
             let told = ear
                 .told
-                .get_or_insert_with(|| broadcast::channel(BACKLOG_MESSAGES_MAX).0);
+                .get_or_insert_with(|| broadcast::channel(backlog).0);
             told.subscribe()
         })
     }

@@ -7,14 +7,19 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use identity::SystemAuthority;
 
-use crate::StoreError;
+use crate::{Home, StoreError, StreamKey, home::home_of_stream};
 
 /// Largest message, in bytes: names of what changed, never the data itself.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// Messages that may wait for one subscriber; who is slower hears [`Heard::Missed`].
 pub const BACKLOG_MESSAGES_MAX: usize = 1024;
+/// The same on the topic of a stream, of which there may be as many as streams: room for them is kept for each.
+const STREAM_BACKLOG_MESSAGES_MAX: usize = 64;
 
-/// What messages are about. Buses belong to the process and not to a tenant.
+/// What the names of topics of streams begin with.
+const OF_STREAMS: &str = "of/";
+
+/// What messages are about: something of the process, or one stream of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Topic(Arc<str>);
 
@@ -23,6 +28,28 @@ impl Topic {
     #[must_use]
     pub fn of_system(_: &SystemAuthority, name: &'static str) -> Self {
         Self(format!("control/{name}").into())
+    }
+
+    /// What those tell each other who follow `stream`, beside its events. Like the stream it is of one tenant
+    /// and environment.
+    #[must_use]
+    pub fn of_stream(stream: &StreamKey) -> Self {
+        Self(format!("{OF_STREAMS}{stream}").into())
+    }
+
+    /// Whose topic it is: of a stream, as [`StreamKey::home`] says; `None` for one of the process.
+    #[must_use]
+    pub fn home(&self) -> Option<Home<'_>> {
+        home_of_stream(self.0.strip_prefix(OF_STREAMS)?)
+    }
+
+    /// How many messages may wait for one subscriber: [`BACKLOG_MESSAGES_MAX`] or less.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        match self.home() {
+            Some(_) => STREAM_BACKLOG_MESSAGES_MAX,
+            None => BACKLOG_MESSAGES_MAX,
+        }
     }
 
     /// The topic as text, for engines.

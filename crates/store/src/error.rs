@@ -1,5 +1,7 @@
 //! What an engine can answer when it cannot do what was asked.
 
+use identity::DirectoryUnavailable;
+
 /// A failure of the engine itself; the caller's request was in order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -16,4 +18,11 @@ pub enum StoreError {
     /// The request exceeds a limit of the port.
     #[error("the request exceeds a limit: {0}")]
     Limit(String),
+}
+
+/// For engines that answer the guard: it only needs to know that it cannot be told.
+impl From<StoreError> for DirectoryUnavailable {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
 }

@@ -43,13 +43,18 @@ impl StreamKey {
     /// Whose stream it is, and on which rail.
     #[must_use]
     pub fn home(&self) -> Option<Home<'_>> {
-        let home = Home::read(self.as_str())?;
-        let (rail, _) = home.holds.split_once('/')?;
-        Some(Home {
-            holds: rail,
-            ..home
-        })
+        home_of_stream(self.as_str())
     }
+}
+
+/// Whose stream has this name.
+pub(crate) fn home_of_stream(name: &str) -> Option<Home<'_>> {
+    let home = Home::read(name)?;
+    let (rail, _) = home.holds.split_once('/')?;
+    Some(Home {
+        holds: rail,
+        ..home
+    })
 }
 
 impl ThrottleKey {
@@ -69,6 +74,7 @@ mod tests {
     use identity::SystemAuthority;
 
     use super::*;
+    use crate::Topic;
 
     #[test]
     fn a_name_says_whose_it_is() {
@@ -91,6 +97,8 @@ mod tests {
         assert_eq!((system.env, system.holds), (None, "tickets"));
         let stream = StreamKey::of_tenant(&authority, &tenant, Env::Prod, "chat", "p_1/th_1/x");
         assert_eq!(stream.home(), home(Some(Env::Prod), "chat"));
+        assert_eq!(Topic::of_stream(&stream).home(), stream.home());
+        assert_eq!(Topic::of_system(&authority, "chat").home(), None);
     }
 
     #[test]

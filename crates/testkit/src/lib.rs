@@ -12,7 +12,6 @@
 )]
 
 mod blobs;
-mod bus;
 mod documents;
 mod events;
 mod fault_proxy;
@@ -26,7 +25,6 @@ mod time;
 mod world;
 
 pub use blobs::MemoryBlobs;
-pub use bus::MemoryBus;
 pub use documents::MemoryDocuments;
 pub use events::MemoryEventLog;
 pub use fault_proxy::{FaultProxy, Way};

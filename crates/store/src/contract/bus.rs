@@ -6,7 +6,9 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::join_all};
 
 use super::{Subject, soon};
-use crate::{BACKLOG_MESSAGES_MAX, Bus, Heard, Hearing, MESSAGE_BYTES_MAX, StoreError, Topic};
+use crate::{
+    BACKLOG_MESSAGES_MAX, Bus, Heard, Hearing, MESSAGE_BYTES_MAX, StoreError, StreamKey, Topic,
+};
 
 /// One test per law of `Bus`; `$subject` is an async function that opens a fresh engine.
 #[macro_export]
@@ -109,8 +111,17 @@ pub async fn law_2_messages_of_one_publisher_are_heard_in_order(subject: &Port) 
     }
 }
 
-/// Law 3. Hears one topic while another, whose name begins alike, is full of messages.
+/// Law 3. Hears one topic while another, whose name begins alike, is full of messages; and the topic of a
+/// stream while another tenant tells on that of a stream of the same name.
 pub async fn law_3_topics_are_apart(subject: &Port) {
+    let scopes = subject.scopes();
+    let of = |scope| Topic::of_stream(&StreamKey::in_scope(scope, "chat", "th_1"));
+    let mut own = subscribe(&*subject.port(), &of(&scopes.one)).await;
+    for other in [&scopes.other_tenant, &scopes.other_env] {
+        publish(&*subject.port(), &of(other), "another's").await;
+    }
+    publish(&*subject.port(), &of(&scopes.one), "own").await;
+    assert_eq!(next(&mut own).await, message("own"));
     let (topic, other) = (topic(subject, "law_3"), topic(subject, "law_3_other"));
     let port = subject.port();
     let mut hearing = subscribe(&*port, &topic).await;

@@ -6,16 +6,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use identity::{Clock as _, Env, SystemAuthority, Timestamp};
 use store::{
-    Blobs, Bus, Documents, EventLog, Throttle,
+    Blobs, Bus, Documents, EventLog, LocalBus, Throttle,
     contract::{
         Scopes, Subject,
         blobs::{BlobsSubject, Browser},
     },
     observed,
 };
-use tenantry_testkit::{
-    MemoryBlobs, MemoryBus, MemoryDocuments, MemoryEventLog, MemoryThrottle, World,
-};
+use tenantry_testkit::{MemoryBlobs, MemoryDocuments, MemoryEventLog, MemoryThrottle, World};
 
 pub(crate) struct Memory<T> {
     world: World,
@@ -49,17 +47,12 @@ pub(crate) async fn throttle() -> Memory<MemoryThrottle> {
     memory(|world| MemoryThrottle::new(world.clock.clone())).await
 }
 
-pub(crate) async fn bus() -> Memory<MemoryBus> {
-    memory(|_| MemoryBus::default()).await
+pub(crate) async fn bus() -> Memory<LocalBus> {
+    memory(|_| LocalBus::default()).await
 }
 
 pub(crate) async fn blobs() -> Memory<MemoryBlobs> {
     memory(|world| MemoryBlobs::new(world.clock.clone())).await
-}
-
-/// A bus is neither measured nor traced.
-fn unobserved(bus: Arc<dyn Bus>, _: &str) -> Arc<dyn Bus> {
-    bus
 }
 
 macro_rules! subject {
@@ -89,7 +82,7 @@ subject!(MemoryDocuments, dyn Documents, observed::documents);
 subject!(MemoryEventLog, dyn EventLog, observed::events);
 subject!(MemoryThrottle, dyn Throttle, observed::throttle);
 subject!(MemoryBlobs, dyn Blobs, observed::blobs);
-subject!(MemoryBus, dyn Bus, unobserved);
+subject!(LocalBus, dyn Bus, observed::bus);
 
 impl BlobsSubject for Memory<MemoryBlobs> {
     fn browser(&self) -> &dyn Browser {
