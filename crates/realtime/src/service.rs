@@ -10,13 +10,13 @@ use std::{
 
 use identity::{Clock, Entropy, Guard, Recorded, Recording, Scope};
 use parking_lot::Mutex;
-use store::{Appended, Bounds, Cursor, Documents, EventLog, Read, StoreError, Throttle};
+use store::{Appended, Bounds, Bus, Cursor, Documents, EventLog, Read, StoreError, Throttle};
 
 use crate::{
     Backlog, Canvases, Message, RealtimeConfig, RealtimeError, Registry, RingLimits, RouteKey,
     SnippetSink, Tickets,
     envelope::Bodies,
-    hub::{From, Hub, Subscription},
+    hub::{From, Hub, Subscription, peers::Peers},
     limits::{Connection, Limits},
     meters::{Meters, Transport},
     publish::Publisher,
@@ -136,6 +136,12 @@ impl Realtime {
     /// From now on `sink` takes over the messages of threads that want it; the first one stays.
     pub fn hand_snippets_to(&self, sink: Arc<dyn SnippetSink>) {
         self.snippets.get_or_init(|| sink);
+    }
+
+    /// From now on followers of a stream are told of those on other nodes, over `bus`: who is there, and
+    /// gestures. The first one stays.
+    pub fn meet_over(&self, bus: Arc<dyn Bus>) {
+        self.hub.share_with(Peers::new(bus, &*self.entropy));
     }
 
     /// The registry of threads.

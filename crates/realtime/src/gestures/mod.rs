@@ -82,6 +82,8 @@ pub(crate) struct Gestures {
     ends: Option<Instant>,
     /// The last end of a gesture that is not known any more.
     forgotten: u64,
+    /// Gestures made here that other nodes are still to be told; `None` while nobody tells them.
+    news: Option<BTreeMap<(UserId, SmolStr), Box<RawValue>>>,
 }
 
 struct Slot {
@@ -122,8 +124,48 @@ struct Actor<'a> {
 const RESET: &[u8] = br#"{"op":"gesture","reset":true}"#;
 
 impl Gestures {
-    /// Takes a gesture of `actor`.
+    /// Takes a gesture that `actor` made here.
     pub(crate) fn put(
+        &mut self,
+        actor: &UserId,
+        kind: &str,
+        data: &RawValue,
+        now: Instant,
+    ) -> Result<Taken, GestureRefused> {
+        let taken = self.take(actor, kind, data, now)?;
+        if taken != Taken::Dropped
+            && let Some(news) = &mut self.news
+        {
+            news.insert((actor.clone(), SmolStr::new(kind)), data.to_owned());
+        }
+        Ok(taken)
+    }
+
+    /// From now on gestures made here are kept for other nodes, or no longer.
+    pub(crate) fn share(&mut self, shared: bool) {
+        self.news = shared.then(BTreeMap::new);
+    }
+
+    /// Some of the gestures that other nodes are still to be told, of `bytes` together or a little more: the
+    /// latest of each actor and kind.
+    pub(crate) fn take_news(&mut self, bytes: usize) -> Vec<(UserId, SmolStr, Box<RawValue>)> {
+        let (mut some, mut taken) = (Vec::new(), 0);
+        while taken < bytes
+            && let Some(((actor, kind), data)) = self.news.as_mut().and_then(BTreeMap::pop_first)
+        {
+            taken += data.get().len();
+            some.push((actor, kind, data));
+        }
+        some
+    }
+
+    /// Whether other nodes are still to be told of gestures.
+    pub(crate) fn has_news(&self) -> bool {
+        self.news.as_ref().is_some_and(|news| !news.is_empty())
+    }
+
+    /// Takes a gesture, wherever it was made.
+    pub(crate) fn take(
         &mut self,
         actor: &UserId,
         kind: &str,

@@ -10,6 +10,7 @@
 //! **Invariant:** memory is bounded by topics and their rings, whatever the
 //! subscribers do; a topic ends when the last of them has been gone for a while.
 
+pub(crate) mod peers;
 pub(crate) mod ring;
 mod subscription;
 pub(crate) mod topic;
@@ -18,7 +19,7 @@ mod waiters;
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -33,6 +34,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
+use peers::Peers;
 pub(crate) use subscription::{Attendance, Delivery, From, Gap, Subscription, reason_name};
 use topic::Topic;
 use waiters::Whom;
@@ -60,6 +62,8 @@ pub(crate) struct Hub {
     /// The same, of all hubs of the process, to be looked at.
     bytes_seen: Gauge,
     page_reads: Semaphore,
+    /// Other nodes, where followers of the same streams are told of each other.
+    peers: OnceLock<Arc<Peers>>,
 }
 
 /// A subscriber's place in a topic; dropping it gives the place back.
@@ -97,6 +101,7 @@ impl Hub {
             bytes: AtomicUsize::new(0),
             bytes_seen: gauge!("tenantry_realtime_ring_bytes"),
             page_reads: Semaphore::new(PAGE_READS_MAX),
+            peers: OnceLock::new(),
         }
     }
 
@@ -115,6 +120,20 @@ impl Hub {
         topic.started.get_or_try_init(|| self.start(&topic)).await?;
         let bounds = self.log.bounds(stream).await?;
         Ok(Subscription::new(seat, transport, from, bounds))
+    }
+
+    /// From now on followers are told of those on other nodes; the first ones stay.
+    pub(crate) fn share_with(&self, peers: Peers) {
+        self.peers.get_or_init(|| Arc::new(peers));
+    }
+
+    /// Meets those who follow a stream elsewhere, now that a socket here does.
+    fn meet(&self, topic: &Arc<Topic>) {
+        if let Some(peers) = self.peers.get()
+            && topic.begins_sharing()
+        {
+            tokio::spawn(Arc::clone(peers).meet(Arc::clone(topic)));
+        }
     }
 
     fn enter(self: &Arc<Self>, stream: &StreamKey, transport: Transport) -> Seat {

@@ -282,6 +282,7 @@ impl Subscription {
     /// Takes part in the presence of the stream.
     pub(crate) fn join(&self, user: &UserId) -> (Attendance, Roster) {
         let roster = self.seat.topic.join(user);
+        self.seat.hub.meet(&self.seat.topic);
         let attendance = Attendance {
             topic: self.seat.topic.clone(),
             user: user.clone(),

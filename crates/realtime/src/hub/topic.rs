@@ -6,6 +6,7 @@ use bytes::Bytes;
 use identity::UserId;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 use store::{Epoch, StoredEvent, StreamKey};
 use tokio::{
     sync::{Notify, OnceCell},
@@ -20,7 +21,7 @@ use crate::{
     envelope::{Bodies, render},
     gestures::{GestureRefused, Gestures, Seen, Taken},
     meters::Transport,
-    presence::{Presence, Roster, StateRefused, Update},
+    presence::{News, Presence, Roster, StateRefused, Update},
 };
 
 /// A stream with at least one subscriber, or one that left just now.
@@ -31,6 +32,8 @@ pub(crate) struct Topic {
     pub(super) started: OnceCell<()>,
     /// Tells the pump that there is something to do by and by.
     pub(super) nudge: Notify,
+    /// Tells the meeting with other nodes that there is something to tell them.
+    pub(super) news: Notify,
     state: Mutex<State>,
     /// Behind a lock of their own, so that many of them do not hold up events.
     gestures: Mutex<Gestures>,
@@ -43,6 +46,16 @@ struct State {
     presence: Presence,
     /// Set when the topic cannot go on: its subscribers are cut and resume elsewhere.
     closed: bool,
+}
+
+/// What followers on other nodes are to be told.
+pub(super) struct TopicNews {
+    pub(super) members: News,
+    pub(super) gestures: Vec<(UserId, SmolStr, Box<RawValue>)>,
+    /// Whether gestures are left, because these are many.
+    pub(super) more_gestures: bool,
+    /// Whether someone is gone who may come back.
+    pub(super) someone_may_return: bool,
 }
 
 /// What a subscriber finds at its position.
@@ -63,6 +76,7 @@ impl Topic {
             bodies,
             started: OnceCell::new(),
             nudge: Notify::new(),
+            news: Notify::new(),
             state: Mutex::new(State {
                 epoch: Epoch(0),
                 ring: Ring::starting_at(1),
@@ -174,20 +188,26 @@ impl Topic {
             state.presence.join(user);
             state.presence.roster()
         };
-        self.nudge.notify_one();
+        self.tell();
         roster
+    }
+
+    /// What a member does is told: here by the pump, and elsewhere by the meeting with other nodes.
+    fn tell(&self) {
+        self.nudge.notify_one();
+        self.news.notify_one();
     }
 
     /// One socket of a member is gone.
     pub(crate) fn part(&self, user: &UserId) {
         self.state.lock().presence.part(user, Instant::now());
-        self.nudge.notify_one();
+        self.tell();
     }
 
     /// A member shows another state.
     pub(crate) fn show(&self, user: &UserId, shown: Box<RawValue>) -> Result<(), StateRefused> {
         self.state.lock().presence.show(user, shown)?;
-        self.nudge.notify_one();
+        self.tell();
         Ok(())
     }
 
@@ -207,7 +227,74 @@ impl Topic {
         if taken == Taken::Due {
             self.nudge.notify_one();
         }
+        self.news.notify_one();
         Ok(())
+    }
+
+    /// Begins to keep what other nodes are to be told; `false` when that is so already.
+    pub(super) fn begins_sharing(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.presence.is_shared() {
+            return false;
+        }
+        state.presence.share();
+        self.gestures.lock().share(true);
+        true
+    }
+
+    /// Ends that if nobody is here, and others know it.
+    pub(super) fn ends_sharing(&self) -> bool {
+        let mut state = self.state.lock();
+        let over = state.presence.ends_sharing();
+        if over {
+            self.gestures.lock().share(false);
+        }
+        over
+    }
+
+    /// Other nodes are told of all members here once more.
+    pub(super) fn renew_news(&self) {
+        self.state.lock().presence.share();
+        self.news.notify_one();
+    }
+
+    /// What other nodes are to be told now, with about so many bytes of gestures.
+    pub(super) fn take_news(&self, gesture_bytes: usize) -> TopicNews {
+        let mut state = self.state.lock();
+        let members = state.presence.take_news(Instant::now());
+        let someone_may_return = state.presence.has_news();
+        drop(state);
+        let mut own = self.gestures.lock();
+        TopicNews {
+            members,
+            gestures: own.take_news(gesture_bytes),
+            more_gestures: own.has_news(),
+            someone_may_return,
+        }
+    }
+
+    /// A member is on another node.
+    pub(super) fn here_on(&self, node: u64, user: &UserId, shown: Option<Box<RawValue>>) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.presence.here_on(node, user, shown, now);
+        drop(state);
+        self.nudge.notify_one();
+    }
+
+    /// A member is not on that node any more.
+    pub(super) fn gone_from(&self, node: u64, user: &UserId) {
+        let now = Instant::now();
+        self.state.lock().presence.gone_from(node, user, now);
+        self.nudge.notify_one();
+    }
+
+    /// A member makes a gesture on another node; what may not be is left out.
+    pub(super) fn gesture_elsewhere(&self, user: &UserId, kind: &str, data: &RawValue) {
+        let taken = self.gestures.lock().take(user, kind, data, Instant::now());
+        if taken == Ok(Taken::Due) {
+            self.nudge.notify_one();
+        }
     }
 
     /// Gestures of others that changed since `seen`, if they were told.

@@ -1,6 +1,6 @@
 //! Presence: who follows a thread over a WebSocket, and what they show of themselves.
 //!
-//! A member is a user, whatever the number of their sockets. Changes are
+//! A member is a user, whatever the number of their sockets and the nodes these are on. Changes are
 //! gathered for a moment and told once, in one frame for all. A member who is
 //! gone for less than the grace has not left.
 //!
@@ -8,8 +8,10 @@
 //! version make the present. Members listed, bytes of states and changes kept
 //! are bounded; members beyond that are counted alone.
 
+mod elsewhere;
+
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -19,6 +21,8 @@ use identity::UserId;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+
+pub(crate) use elsewhere::News;
 
 use crate::frames::text_frame;
 
@@ -45,12 +49,17 @@ pub(crate) struct Shown {
     state: Option<Arc<RawValue>>,
 }
 
+#[derive(Default)]
 struct Member {
+    /// On this node.
     sockets: usize,
     state: Option<Arc<RawValue>>,
     /// Whether the others were told.
     told: bool,
+    /// The end of the grace, when the last socket on this node is gone.
     gone_at: Option<Instant>,
+    /// The other nodes on which they are.
+    away: Vec<elsewhere::Away>,
 }
 
 /// Members who were told of, and the version of that knowledge.
@@ -132,8 +141,13 @@ pub(crate) struct Presence {
     version: u64,
     changes: VecDeque<Arc<Change>>,
     roster: Option<Arc<Vec<Shown>>>,
-    /// Those who are gone, in the order in which their grace ends.
-    leaving: VecDeque<(Instant, UserId)>,
+    /// When the grace or a lease of someone ends.
+    ends: BTreeSet<(Instant, UserId)>,
+    /// Sockets on this node.
+    sockets: usize,
+    /// Whether other nodes are told, and of whom they are still to be told.
+    shared: bool,
+    news: HashSet<UserId>,
     /// Members who were named, and the number that was told last.
     listed: usize,
     told_count: usize,
@@ -150,7 +164,10 @@ impl Presence {
             version: 0,
             changes: VecDeque::new(),
             roster: None,
-            leaving: VecDeque::new(),
+            ends: BTreeSet::new(),
+            sockets: 0,
+            shared: false,
+            news: HashSet::new(),
             listed: 0,
             told_count: 0,
         }
@@ -158,26 +175,32 @@ impl Presence {
 
     /// One more socket of `user`.
     pub(crate) fn join(&mut self, user: &UserId) {
-        let member = self.members.entry(user.clone()).or_insert(Member {
-            sockets: 0,
-            state: None,
-            told: false,
-            gone_at: None,
-        });
+        let member = self.member(user);
         member.sockets += 1;
         member.gone_at = None;
-        if !member.told {
+        let (first, told) = (member.sockets == 1, member.told);
+        self.sockets += 1;
+        if !told {
             self.changed.insert(user.clone());
         }
+        if first {
+            self.note(user);
+        }
+    }
+
+    fn member(&mut self, user: &UserId) -> &mut Member {
+        self.members.entry(user.clone()).or_default()
     }
 
     /// One socket of `user` less; without any they leave after the grace.
     pub(crate) fn part(&mut self, user: &UserId, now: Instant) {
         if let Some(member) = self.members.get_mut(user) {
             member.sockets = member.sockets.saturating_sub(1);
+            self.sockets = self.sockets.saturating_sub(1);
             if member.sockets == 0 {
                 member.gone_at = Some(now + self.grace);
-                self.leaving.push_back((now + self.grace, user.clone()));
+                self.ends.insert((now + self.grace, user.clone()));
+                self.note(user);
             }
         }
     }
@@ -195,6 +218,7 @@ impl Presence {
         self.state_bytes = bytes;
         member.state = Some(state.into());
         self.changed.insert(user.clone());
+        self.note(user);
         Ok(())
     }
 
@@ -217,8 +241,8 @@ impl Presence {
         if !self.changed.is_empty() {
             self.flush_at.get_or_insert(now + GATHER);
         }
-        let gone = self.leaving.front().map(|(at, _)| *at);
-        self.flush_at.into_iter().chain(gone).min()
+        let ends = self.ends.first().map(|(at, _)| *at);
+        self.flush_at.into_iter().chain(ends).min()
     }
 
     /// Tells what is due; says whether there is a new change.
@@ -244,12 +268,14 @@ impl Presence {
         true
     }
 
-    /// Members whose grace is over have left.
+    /// Members whose grace is over and whose leases have ended have left.
     fn expire(&mut self, now: Instant, change: &mut Change) {
-        while let Some((at, user)) = self.leaving.pop_front_if(|(at, _)| *at <= now) {
-            let gone = |member: &Member| member.gone_at == Some(at);
-            if !self.members.get(&user).is_some_and(gone) {
-                // They came back.
+        while self.ends.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, user)) = self.ends.pop_first()
+        {
+            let there = |member: &mut Member| member.is_there(now);
+            if self.members.get_mut(&user).is_none_or(there) {
+                // They came back, or never left another node.
                 continue;
             }
             let Some(member) = self.members.remove(&user) else {

@@ -79,8 +79,95 @@ proptest! {
         let present = sockets.iter().filter(|(_, open)| **open > 0);
         let present: Vec<String> = present.map(|(who, _)| format!("u_{who}")).collect();
         prop_assert_eq!(fresh.keys().cloned().collect::<Vec<_>>(), present);
-        prop_assert_eq!(presence.leaving.len(), 0);
+        prop_assert_eq!(presence.ends.len(), 0);
     }
+}
+
+fn names(roster: &Roster) -> Vec<String> {
+    let mut names: Vec<_> = roster
+        .members
+        .iter()
+        .map(|shown| shown.user_id.to_string())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Tells what is due by now, twice: what changed is gathered first.
+fn settle(presence: &mut Presence, now: Instant) -> Instant {
+    presence.due(now);
+    let now = now + GATHER;
+    presence.flush(now);
+    now
+}
+
+#[test]
+fn who_is_on_another_node_is_there_until_that_node_says_otherwise_or_is_silent() {
+    let mut now = Instant::now();
+    let mut presence = Presence::new(GRACE);
+    presence.join(&user(1));
+    for n in [1, 2, 3] {
+        presence.here_on(7, &user(n), Some(state(n)), now);
+    }
+    presence.here_on(8, &user(2), None, now);
+    now = settle(&mut presence, now);
+    assert_eq!(names(&presence.roster()), ["u_1", "u_2", "u_3"]);
+
+    // One node lets two go; who is on a further node, or here, stays.
+    for n in [1, 2, 3] {
+        presence.gone_from(7, &user(n), now);
+    }
+    now = settle(&mut presence, now);
+    assert_eq!(names(&presence.roster()), ["u_1", "u_2"]);
+
+    // The other one dies.
+    now += Duration::from_secs(15);
+    settle(&mut presence, now);
+    assert_eq!(names(&presence.roster()), ["u_1"]);
+    assert_eq!(presence.state_bytes, 1, "of the one who is there");
+}
+
+#[test]
+fn other_nodes_are_told_of_members_here_and_of_nobody_else() {
+    let now = Instant::now();
+    let mut presence = Presence::new(GRACE);
+    presence.join(&user(1));
+    presence.here_on(7, &user(2), None, now);
+    presence.share();
+    let told = |news: &News| {
+        let here = news.here.iter().map(|announced| announced.user.to_string());
+        (
+            here.collect::<Vec<_>>(),
+            news.gone
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(
+        told(&presence.take_news(now)),
+        (vec!["u_1".to_owned()], vec![])
+    );
+    presence.join(&user(1));
+    presence.part(&user(1), now);
+    assert_eq!(
+        told(&presence.take_news(now)),
+        (vec![], vec![]),
+        "still here"
+    );
+    presence.part(&user(1), now);
+    assert_eq!(
+        told(&presence.take_news(now)),
+        (vec![], vec![]),
+        "perhaps only for a moment"
+    );
+    assert!(!presence.ends_sharing());
+    let later = now + GRACE;
+    assert_eq!(
+        told(&presence.take_news(later)),
+        (vec![], vec!["u_1".to_owned()])
+    );
+    assert!(presence.ends_sharing());
 }
 
 #[test]
