@@ -14,8 +14,8 @@ use crate::{
     streams::Sse,
 };
 
-/// Where `cargo xtask test` installs the clients.
-fn clients() -> PathBuf {
+/// Where `cargo xtask test` installs what tests run around the server.
+pub(crate) fn clients() -> PathBuf {
     let binary = Path::new(env!("CARGO_BIN_EXE_tenantry"));
     let target = binary.ancestors().nth(2).expect("the target folder");
     target.join("clients")

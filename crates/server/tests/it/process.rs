@@ -92,10 +92,11 @@ fn spawn(folder: &Path) -> (Child, Facts) {
     (child, facts)
 }
 
-/// `tenantry serve` with the configuration in `folder`, and where it listens.
-fn spawn_serving(folder: &Path) -> (Child, String) {
+/// `tenantry serve` with the configuration in `folder` and more variables, and where it listens.
+fn spawn_serving(folder: &Path, environment: &[(&str, &str)]) -> (Child, String) {
     let mut child = Start::Serve
         .command(folder)
+        .envs(environment.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -164,8 +165,8 @@ impl Server {
     }
 
     /// `tenantry serve` with the configuration in `folder`, of which everything but the address is known.
-    fn serving(folder: TempDir, facts: Facts) -> Self {
-        let (child, url) = spawn_serving(folder.path());
+    fn serving(folder: TempDir, facts: Facts, environment: &[(&str, &str)]) -> Self {
+        let (child, url) = spawn_serving(folder.path(), environment);
         Self {
             child,
             start: Start::Serve,
@@ -179,6 +180,11 @@ impl Server {
     /// Another node of the same installation: its configuration is that of this one, its port, data folder, spool
     /// and anchor are its own. It knows the same residents.
     pub(crate) fn another(&self) -> Self {
+        self.another_under(&[])
+    }
+
+    /// The same with more variables of the environment.
+    pub(crate) fn another_under(&self, environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let own = |name: &str| toml::Value::from(folder.path().join(name).display().to_string());
         let text = std::fs::read_to_string(self.folder.path().join(CONFIG)).expect("a file");
@@ -188,7 +194,12 @@ impl Server {
         let audit = audit.expect("a table");
         audit.insert("anchor".to_owned(), own("audit.anchor"));
         std::fs::write(folder.path().join(CONFIG), config.to_string()).expect("it is written");
-        Self::serving(folder, self.facts.clone())
+        Self::serving(folder, self.facts.clone(), environment)
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The data folder.
@@ -221,7 +232,7 @@ impl Server {
         replace(&self.data());
         match self.start {
             Start::Dev => (self.child, self.facts) = spawn(self.folder.path()),
-            Start::Serve => (self.child, self.facts.url) = spawn_serving(self.folder.path()),
+            Start::Serve => (self.child, self.facts.url) = spawn_serving(self.folder.path(), &[]),
         }
     }
 
@@ -300,7 +311,7 @@ async fn serve_for(people: &[(&str, &str)], with: &[String], more: &str) -> Serv
         tokens: Vec::new(),
         bootstrap_key: key.trim().to_owned(),
     };
-    let mut server = Server::serving(folder, facts);
+    let mut server = Server::serving(folder, facts, &[]);
     for (email, tenant) in people {
         server.sign_up(email, tenant).await;
     }

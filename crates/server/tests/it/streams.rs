@@ -40,6 +40,11 @@ impl Sse {
     pub(crate) async fn open(server: &Server, caller: &Caller, path: &str) -> Self {
         let response = open(server, caller, &Request::new("GET", path)).await;
         assert_eq!(response.status(), 200, "{path}");
+        Self::of(response)
+    }
+
+    /// What an open response goes on to say.
+    pub(crate) fn of(response: Response) -> Self {
         Self {
             response,
             pending: String::new(),
@@ -54,7 +59,8 @@ impl Sse {
             .expect("an event arrives, or the stream ends")
     }
 
-    async fn read(&mut self) -> Option<SseEvent> {
+    /// The same, however long it takes.
+    pub(crate) async fn read(&mut self) -> Option<SseEvent> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
