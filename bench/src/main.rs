@@ -18,6 +18,7 @@ mod audit;
 mod canvas;
 mod chat;
 mod cloud;
+mod cluster;
 mod crash;
 mod documents;
 mod drill;
@@ -65,6 +66,8 @@ enum Task {
     },
     /// Kill a loaded server at random moments and account for what it acknowledged.
     Crash(crash::Options),
+    /// Kill nodes that share their backends and account for what clients of several tenants posted and followed.
+    Cluster(cluster::Options),
     /// Open an audit log and print what it holds in memory; `measure audit` calls it.
     #[command(hide = true)]
     HoldAudit { folder: PathBuf },
@@ -141,6 +144,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         Task::Crash(drill) => crash::run(&options.server, &drill),
+        Task::Cluster(drill) => cluster::run(&options.server, &drill),
         Task::HoldAudit { folder } => audit::hold(&folder),
     }
 }

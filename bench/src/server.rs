@@ -37,6 +37,14 @@ impl Running {
     /// # Errors
     /// When the system refuses.
     pub(crate) fn kill(mut self) -> Result<()> {
+        self.end()
+    }
+
+    /// The same, of a process in whose place another is put.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn end(&mut self) -> Result<()> {
         self.0.kill()?;
         self.0.wait()?;
         Ok(())
@@ -54,7 +62,11 @@ impl Running {
         self.0.stdout.take().context("a process's output")
     }
 
-    fn has_ended(&mut self) -> Result<bool> {
+    /// Whether it ended by itself.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
         Ok(self.0.try_wait()?.is_some())
     }
 }
@@ -104,9 +116,12 @@ impl Member {
     }
 
     /// Signs somebody up, as the owner of a new tenant.
-    fn sign_up(addr: SocketAddr) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(crate) fn sign_up(addr: SocketAddr, email: &str) -> Result<Self> {
         let body = json!({
-            "email": "bench@example.org", "password": "a long enough password", "tenant_name": "Bench",
+            "email": email, "password": "a long enough password", "tenant_name": "Bench",
         });
         let mut connection = Connection::open(addr)?;
         let answer = connection.call("POST", "/auth/signup", "", &body.to_string())?;
@@ -174,7 +189,8 @@ impl Server {
         let mut running = Running::start(&mut command)?;
         wait_ready(&mut running, addr)
             .with_context(|| format!("see {}", data.with_extension("log").display()))?;
-        let member = member.map_or_else(|| Member::sign_up(addr), Ok)?;
+        let sign_up = || Member::sign_up(addr, "bench@example.org");
+        let member = member.map_or_else(sign_up, Ok)?;
         Ok(Self {
             running,
             addr,
@@ -197,7 +213,10 @@ impl Server {
 }
 
 /// A way of running the server, whose log is beside `data`.
-fn command(binary: &Path, task: &str, addr: SocketAddr, data: &Path) -> Result<Command> {
+///
+/// # Errors
+/// When the folder or the log cannot be made.
+pub(crate) fn command(binary: &Path, task: &str, addr: SocketAddr, data: &Path) -> Result<Command> {
     fs::create_dir_all(data)?;
     let log = File::options()
         .create(true)
@@ -218,7 +237,11 @@ fn facts(output: ChildStdout) -> Result<Value> {
     serde_json::from_str(&line).with_context(|| format!("the server printed no facts: {line:?}"))
 }
 
-fn wait_ready(running: &mut Running, addr: SocketAddr) -> Result<()> {
+/// Waits until a server is ready.
+///
+/// # Errors
+/// When it ends, or is not ready in time.
+pub(crate) fn wait_ready(running: &mut Running, addr: SocketAddr) -> Result<()> {
     let started = Instant::now();
     while started.elapsed() < START_MAX {
         if running.has_ended()? {

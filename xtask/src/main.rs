@@ -14,6 +14,7 @@
 )]
 
 mod clients;
+mod cluster;
 mod crash;
 mod firestore;
 mod gate;
@@ -45,6 +46,8 @@ enum Task {
     Gate(gate::Options),
     /// Kill a loaded server at random moments and account for everything acknowledged.
     Crash(crash::Options),
+    /// Kill nodes that share Redis and Firestore, and account for what clients of several tenants posted and followed.
+    Cluster(cluster::Options),
     /// Measure against a baseline in the same run: guard, append, audit, fanout, flags and more.
     Bench(measure::Options),
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Layers => layers::run(),
         Task::Gate(options) => gate::run(&options),
         Task::Crash(options) => crash::run(&options),
+        Task::Cluster(options) => cluster::run(&options),
         Task::Bench(options) => measure::run(&options),
     };
     match outcome {

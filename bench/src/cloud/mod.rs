@@ -72,7 +72,8 @@ impl Project {
 
 /// An installation of the profile `cloud`, and what it stands on; all ends with this value.
 pub(crate) struct Cloud<'a> {
-    binary: &'a Path,
+    /// The server's.
+    pub(crate) binary: &'a Path,
     folder: TempDir,
     pub(crate) redis: RedisServer,
     objects: Objects,
@@ -124,8 +125,14 @@ impl<'a> Cloud<'a> {
         Ok(())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file or folder of the installation.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Its folder, which outlives the backends.
+    pub(crate) fn into_folder(self) -> TempDir {
+        self.folder
     }
 
     /// `count` nodes, all with one member, who signed up at the first.
@@ -144,7 +151,10 @@ impl<'a> Cloud<'a> {
 
     /// The configuration of a node: that of the installation, with a data folder and an anchor of its own, and
     /// as quiet as `tenantry dev`.
-    fn node(&self, at: usize) -> Result<(PathBuf, PathBuf)> {
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub(crate) fn node(&self, at: usize) -> Result<(PathBuf, PathBuf)> {
         let mut config: Table = fs::read_to_string(self.path(CONFIG))?.parse()?;
         let data = self.path(&format!("node-{at}"));
         let mut set = |table: &str, name: &str, value: String| {
