@@ -20,6 +20,7 @@ mod router;
 mod s3;
 mod search;
 mod start;
+mod tickets;
 mod watch;
 
 use std::{

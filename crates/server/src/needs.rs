@@ -24,6 +24,8 @@ pub(crate) enum Port {
     Objects,
     /// What nodes tell each other.
     Bus,
+    /// Stream tickets.
+    Tickets,
 }
 
 /// One kind of resource.
@@ -65,7 +67,7 @@ const fn gated(name: &'static str, holds: &'static [&'static str]) -> Kind {
 }
 
 use Breadth::{Env, Everyone, Tenant};
-use Port::{Bus, Documents, Events, Objects, Throttle};
+use Port::{Bus, Documents, Events, Objects, Throttle, Tickets};
 
 /// The kind of the control store, which the configuration names and the registry repeats.
 pub(crate) const CONTROL: &str = "control";
@@ -74,6 +76,7 @@ pub(crate) const CONTROL: &str = "control";
 pub(crate) const NODE_BUS: &str = "node_bus";
 pub(crate) const AUDIT_LOG: &str = "audit_log";
 pub(crate) const AUDIT_RECORDS: &str = "audit_records";
+pub(crate) const STREAM_TICKETS: &str = "stream_tickets";
 pub(crate) const RATE_LIMIT: &str = "rate_limit";
 pub(crate) const RAW_STORAGE: &str = "raw_storage";
 pub(crate) const MEDIA: &str = "media";
@@ -136,12 +139,7 @@ pub(crate) static KINDS: &[Kind] = &[
             "audit-epochs",
         ],
     ),
-    kind(
-        AUDIT_RECORDS,
-        Events,
-        Everyone,
-        &["audit", "audit-changes"],
-    ),
+    kind(AUDIT_RECORDS, Events, Everyone, &["audit", "audit-changes"]),
     kind(
         "realtime_registry",
         Documents,
@@ -149,7 +147,7 @@ pub(crate) static KINDS: &[Kind] = &[
         &["threads", "canvases"],
     ),
     kind("canvas_commits", Documents, Env, &["canvas"]),
-    kind("stream_tickets", Documents, Everyone, &["tickets"]),
+    kind(STREAM_TICKETS, Tickets, Everyone, &[]),
     kind("chat_bus", Events, Env, &["chat"]),
     kind("canvas_bus", Events, Env, &["canvas"]),
     kind(NODE_BUS, Bus, Everyone, &[]),
@@ -210,7 +208,7 @@ pub(crate) struct Seeds {
     pub(crate) control: RouteTarget,
     /// Documents.
     pub(crate) documents: RouteTarget,
-    /// Event logs, rates, and what nodes tell each other.
+    /// Event logs, rates, tickets, and what nodes tell each other.
     pub(crate) events: RouteTarget,
     /// Objects, if there is a place for them.
     pub(crate) objects: Option<RouteTarget>,
@@ -224,7 +222,7 @@ impl Seeds {
         Ok(match kind.port {
             _ if kind.name == CONTROL => Some(self.control.clone()),
             Documents => Some(self.documents.clone()),
-            Events | Throttle | Bus => Some(self.events.clone()),
+            Events | Throttle | Bus | Tickets => Some(self.events.clone()),
             Objects => self.objects.clone(),
         })
     }

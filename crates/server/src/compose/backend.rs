@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use control::RouteTarget;
 use futures_util::FutureExt;
+use identity::{DirectoryUnavailable, TicketGrant, TicketOffice};
 use store::{
     AppendError, Appended, Batch, Blobs, Bounds, Bus, CommitError, Cursor, Disposition, DocKey,
     Document, Documents, EventLog, Hearing, Listing, NewEvent, ObjectHead, ObjectKey, Partition,
@@ -50,6 +51,7 @@ pub(super) struct Opened {
     pub(super) throttle: Option<Arc<dyn Throttle>>,
     pub(super) blobs: Option<Arc<dyn Blobs>>,
     pub(super) bus: Option<Arc<dyn Bus>>,
+    pub(super) tickets: Option<Arc<dyn TicketOffice>>,
     /// What an acknowledgement of it means.
     pub(super) durability: String,
     pub(super) health: Arc<dyn Health>,
@@ -151,6 +153,11 @@ impl Backend {
         opened.ok_or_else(|| self.lacks("bus"))
     }
 
+    async fn tickets(&self) -> Result<&dyn TicketOffice, StoreError> {
+        let opened = self.opened().await?.tickets.as_deref();
+        opened.ok_or_else(|| self.lacks("tickets"))
+    }
+
     async fn blobs(&self) -> Result<&dyn Blobs, StoreError> {
         let opened = self.opened().await?.blobs.as_deref();
         opened.ok_or_else(|| self.lacks("objects"))
@@ -234,6 +241,24 @@ impl Bus for Backend {
 
     async fn subscribe(&self, topic: &Topic) -> Result<Hearing, StoreError> {
         self.call(async { self.bus().await?.subscribe(topic).await })
+            .await
+    }
+}
+
+#[async_trait]
+impl TicketOffice for Backend {
+    async fn grant(&self, grant: &TicketGrant) -> Result<String, DirectoryUnavailable> {
+        self.call(async { self.tickets().await?.grant(grant).await })
+            .await
+    }
+
+    async fn peek(&self, ticket: &str) -> Result<Option<TicketGrant>, DirectoryUnavailable> {
+        self.call(async { self.tickets().await?.peek(ticket).await })
+            .await
+    }
+
+    async fn consume(&self, ticket: &str) -> Result<bool, DirectoryUnavailable> {
+        self.call(async { self.tickets().await?.consume(ticket).await })
             .await
     }
 }

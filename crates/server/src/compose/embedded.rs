@@ -10,7 +10,7 @@ use store::observed;
 
 use super::{
     backend::{Health, Opened, Trouble},
-    open::known,
+    open::{Opener, known},
 };
 use crate::{needs::Port, web::Probe};
 
@@ -24,15 +24,23 @@ const DURABILITY: &str = "on this machine's disk before the acknowledgement";
 /// # Errors
 /// When its name is no name of a backend.
 pub(super) fn backend(control: &RouteTarget) -> anyhow::Result<Backend> {
-    let ports = &[Port::Documents, Port::Events, Port::Throttle, Port::Bus];
+    let ports = &[
+        Port::Documents,
+        Port::Events,
+        Port::Throttle,
+        Port::Bus,
+        Port::Tickets,
+    ];
     known(EMBEDDED, ports, control, |_| Vec::new())
 }
 
-pub(super) fn open(engine: Option<&Embedded>) -> Result<Opened, Trouble> {
+pub(super) fn open(opener: &Opener) -> Result<Opened, Trouble> {
     let elsewhere = || Trouble::Row(format!("the backend {EMBEDDED} is not built in"));
-    let engine = engine.ok_or_else(elsewhere)?;
+    let engine = opener.embedded.as_ref().ok_or_else(elsewhere)?;
+    let documents = observed::documents(engine.documents(), EMBEDDED);
     Ok(Opened {
-        documents: Some(observed::documents(engine.documents(), EMBEDDED)),
+        tickets: Some(opener.tickets(&documents)),
+        documents: Some(documents),
         events: Some(observed::events(engine.events(), EMBEDDED)),
         throttle: Some(observed::throttle(engine.throttle(), EMBEDDED)),
         blobs: None,

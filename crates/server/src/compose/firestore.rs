@@ -1,4 +1,4 @@
-//! The backend `firestore`: documents in a database of Google Cloud.
+//! The backend `firestore`: documents in a database of Google Cloud, also for stream tickets.
 
 use std::sync::Arc;
 
@@ -24,7 +24,12 @@ pub(super) const SERVICE_ACCOUNT: &str = "service_account";
 /// # Errors
 /// When its name is no name of a backend.
 pub(super) fn backend(control: &RouteTarget) -> anyhow::Result<Backend> {
-    known(FIRESTORE, &[Port::Documents], control, faults)
+    known(
+        FIRESTORE,
+        &[Port::Documents, Port::Tickets],
+        control,
+        faults,
+    )
 }
 
 fn faults(target: &RouteTarget) -> Vec<String> {
@@ -65,8 +70,10 @@ pub(super) async fn open(opener: &Opener, target: &RouteTarget) -> Result<Opened
     let (clock, entropy) = (Arc::clone(&opener.clock), Arc::clone(&opener.entropy));
     let opened = Firestore::connect(&settings, clock, entropy).await;
     let firestore = opened.map_err(row)?;
+    let documents = observed::documents(firestore.documents(), FIRESTORE);
     Ok(Opened {
-        documents: Some(observed::documents(firestore.documents(), FIRESTORE)),
+        tickets: Some(opener.tickets(&documents)),
+        documents: Some(documents),
         events: None,
         throttle: None,
         blobs: None,

@@ -28,6 +28,7 @@ use super::{
     routed::{RoutedBlobs, RoutedDocuments, RoutedEvents, RoutedThrottle},
     routed_bus::RoutedBus,
     router::Router,
+    tickets::RoutedTickets,
 };
 use crate::{
     ambient::{self, SystemClock, SystemEntropy, SystemStopwatch},
@@ -95,6 +96,7 @@ impl Foundation {
             secrets: Arc::clone(&secrets),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
+            authority: SystemAuthority::assume(),
             embedded: embedded.clone(),
             own_s3: OnceLock::new(),
         };
@@ -126,10 +128,13 @@ impl Foundation {
         Arc::new(RoutedThrottle(Arc::clone(&self.router)))
     }
 
+    fn bus(&self) -> Arc<dyn Bus> {
+        Arc::new(RoutedBus(Arc::clone(&self.router)))
+    }
+
     /// Begins to tell other nodes what changes, and to hear what changes there.
     pub(super) fn join_nodes(&self, remembering: Remembering) -> [AbortHandle; 2] {
-        let bus: Arc<dyn Bus> = Arc::new(RoutedBus(Arc::clone(&self.router)));
-        nodes::join(&bus, remembering, &self.authority, &*self.entropy)
+        nodes::join(&self.bus(), remembering, &self.authority, &*self.entropy)
     }
 
     /// Objects of one kind, routed.
@@ -188,7 +193,7 @@ impl Foundation {
         tickets: Arc<Tickets>,
         recording: Recording,
     ) -> Arc<Realtime> {
-        Realtime::new(RealtimeDeps {
+        let realtime = Realtime::new(RealtimeDeps {
             documents: self.documents(),
             log: self.events(),
             throttle: self.throttle(),
@@ -198,7 +203,9 @@ impl Foundation {
             entropy: Arc::clone(&self.entropy),
             recording,
             config: config.realtime.settings(config.public_url.clone()),
-        })
+        });
+        realtime.meet_over(self.bus());
+        realtime
     }
 
     pub(super) fn flags(&self) -> Flags {
@@ -279,8 +286,7 @@ impl Foundation {
     }
 
     pub(super) fn tickets(&self) -> Arc<Tickets> {
-        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        let documents = self.documents();
-        Arc::new(Tickets::new(documents, &self.authority, clock, entropy))
+        let office = Arc::new(RoutedTickets(Arc::clone(&self.router)));
+        Arc::new(Tickets::over(office, Arc::clone(&self.clock)))
     }
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use identity::DirectoryUnavailable;
 use recloser::{AsyncRecloser, Error, Recloser};
 use store::{AppendError, CommitError, StoreError};
 use tokio::sync::Semaphore;
@@ -36,6 +37,12 @@ pub(super) trait Outage: From<StoreError> {
 impl Outage for StoreError {
     fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl Outage for DirectoryUnavailable {
+    fn is_outage(&self) -> bool {
+        true
     }
 }
 

@@ -7,7 +7,9 @@ use std::{
 
 use control::{Backend as Known, ResourceKind, RouteTarget, SecretRef, Secrets};
 use engine_embedded::Embedded;
-use identity::{Clock, Entropy};
+use identity::{Clock, Entropy, SystemAuthority, TicketOffice};
+use realtime::Tickets;
+use store::Documents;
 use zeroize::Zeroizing;
 
 use super::{
@@ -27,6 +29,7 @@ pub(super) struct Opener {
     pub(super) secrets: Arc<Secrets>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) authority: SystemAuthority,
     /// The engine in this process, if the control store is in it.
     pub(super) embedded: Option<Embedded>,
     /// Where the S3 endpoint for development listens, once it does.
@@ -58,12 +61,19 @@ impl Opener {
     /// What is wrong with its row, or why it does not open.
     pub(super) async fn open(&self, name: &str, target: &RouteTarget) -> Result<Opened, Trouble> {
         match name {
-            EMBEDDED => embedded::open(self.embedded.as_ref()),
+            EMBEDDED => embedded::open(self),
             S3 => s3::open(self, target).await,
             FIRESTORE => firestore::open(self, target).await,
             REDIS => redis::open(self, target).await,
             other => Err(Trouble::Row(format!("the backend {other} is not built in"))),
         }
+    }
+
+    /// The office of tickets that are documents.
+    pub(super) fn tickets(&self, documents: &Arc<dyn Documents>) -> Arc<dyn TicketOffice> {
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let documents = Arc::clone(documents);
+        Arc::new(Tickets::new(documents, &self.authority, clock, entropy))
     }
 
     /// A secret of a row, which is text.

@@ -1,4 +1,4 @@
-//! The backend `redis`: event logs, rates, and what nodes tell each other.
+//! The backend `redis`: event logs, rates, stream tickets, and what nodes tell each other.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(super) const PASSWORD: &str = "password";
 pub(super) fn backend(control: &RouteTarget) -> anyhow::Result<Backend> {
     known(
         REDIS,
-        &[Port::Events, Port::Throttle, Port::Bus],
+        &[Port::Events, Port::Throttle, Port::Bus, Port::Tickets],
         control,
         faults,
     )
@@ -67,6 +67,7 @@ pub(super) async fn open(opener: &Opener, target: &RouteTarget) -> Result<Opened
         throttle: Some(observed::throttle(redis.throttle(), REDIS)),
         blobs: None,
         bus: Some(observed::bus(redis.bus(), REDIS)),
+        tickets: Some(redis.tickets(Arc::clone(&opener.clock))),
         durability: durability.to_string(),
         health: Arc::new(redis),
     })

@@ -11,29 +11,40 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     backend::Backend,
-    router::{Router, named},
+    router::{Router, named, of_stream},
 };
 use crate::needs::NODE_BUS;
 
 /// How often a subscription looks whether it is on the bus that the registry names.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What nodes tell each other, on one bus for everyone.
+/// What nodes tell each other: of streams on the engine that has the stream's events, and everything else on one bus
+/// for everyone.
 pub(super) struct RoutedBus(pub(super) Arc<Router>);
 
-async fn named_bus(router: &Router) -> Result<Arc<Backend>, StoreError> {
-    let everyone = RoutePlace::default();
-    Ok(router.serve(named(NODE_BUS)?, &everyone).await?.backend)
+async fn named_bus(router: &Router, topic: &Topic) -> Result<Arc<Backend>, StoreError> {
+    let served = match topic.home() {
+        None => {
+            let everyone = RoutePlace::default();
+            router.serve(named(NODE_BUS)?, &everyone).await?
+        }
+        home => {
+            let (kind, home) = of_stream(home)?;
+            router.serve_home(kind, &home).await?
+        }
+    };
+    Ok(served.backend)
 }
 
 #[async_trait]
 impl Bus for RoutedBus {
     async fn publish(&self, topic: &Topic, message: Bytes) -> Result<(), StoreError> {
-        named_bus(&self.0).await?.publish(topic, message).await
+        let backend = named_bus(&self.0, topic).await?;
+        backend.publish(topic, message).await
     }
 
     async fn subscribe(&self, topic: &Topic) -> Result<Hearing, StoreError> {
-        let backend = named_bus(&self.0).await?;
+        let backend = named_bus(&self.0, topic).await?;
         let subscription = Subscription {
             hearing: backend.subscribe(topic).await?,
             backend,
@@ -74,7 +85,7 @@ impl Subscription {
 
     /// Goes to the bus that the registry names now; says whether that is another.
     async fn moves(&mut self) -> bool {
-        let Ok(named) = named_bus(&self.router).await else {
+        let Ok(named) = named_bus(&self.router, &self.topic).await else {
             return false;
         };
         if Arc::ptr_eq(&named, &self.backend) {

@@ -140,6 +140,7 @@ pub(super) async fn open(opener: &Opener, target: &RouteTarget) -> Result<Opened
         throttle: None,
         blobs: Some(observed::blobs(bucket.clone(), S3)),
         bus: None,
+        tickets: None,
         durability: "as the object store promises".to_owned(),
         health: bucket,
     })

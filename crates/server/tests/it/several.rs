@@ -3,6 +3,8 @@
 //! [`Cloud`] has real backends: a Redis, Google's Firestore emulator, an S3 endpoint. [`Cloud::nodes`] starts
 //! servers over them, each a process with its own port, data folder and spool.
 
+mod followers;
+
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use engine_embedded::{S3Endpoint, S3EndpointSettings};
