@@ -35,6 +35,7 @@ mod lifecycle;
 mod manifest;
 mod nexus;
 mod nodes;
+mod nodes_budgets;
 mod nodes_switch;
 mod nodes_traces;
 mod objects;
