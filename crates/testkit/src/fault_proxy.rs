@@ -16,16 +16,19 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{ReadHalf, WriteHalf},
     },
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
     task::AbortHandle,
+    time::Instant,
 };
 
 use crate::sockets;
 
 /// Connections at a time; further ones wait.
 const CONNECTIONS_MAX: usize = 1024;
-/// Bytes that are held of each direction of a connection.
+/// Bytes of a part.
 const CHUNK: usize = 16 * 1024;
+/// Parts of an answer that are on their way at a time.
+const LINE: usize = 64;
 /// Longest head of a request that is answered with 503, in bytes.
 const HEAD_MAX: usize = 64 * 1024;
 /// How long a refused client may still send.
@@ -42,7 +45,7 @@ pub enum Way {
     Cut,
     /// Connections are taken and kept, and no byte passes until this ends.
     Silent,
-    /// Each part of an answer comes this much later.
+    /// Answers come this much later.
     Slow(Duration),
     /// After so many bytes of an answer its connection is reset.
     Half(u64),
@@ -244,8 +247,31 @@ async fn requests(
 }
 
 async fn answers(
+    from: ReadHalf<'_>,
+    to: WriteHalf<'_>,
+    way: Following,
+    answered: &AtomicU64,
+) -> io::Result<()> {
+    let (line, end) = mpsc::channel(LINE);
+    tokio::try_join!(
+        receive(from, line, way.clone(), answered),
+        deliver(end, to, way)
+    )?;
+    Ok(())
+}
+
+/// A part of an answer, and when it arrives.
+struct Part {
+    bytes: Vec<u8>,
+    at: Instant,
+    /// Whether the connection ends with it.
+    last: bool,
+}
+
+/// Puts what the backend says on the line to the client.
+async fn receive(
     mut from: ReadHalf<'_>,
-    mut to: WriteHalf<'_>,
+    line: mpsc::Sender<Part>,
     mut way: Following,
     answered: &AtomicU64,
 ) -> io::Result<()> {
@@ -253,25 +279,42 @@ async fn answers(
     loop {
         let read = from.read(&mut chunk).await?;
         if read == 0 {
-            return to.shutdown().await;
+            return Ok(());
         }
-        if !way.until_heard().await {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-        let bytes = chunk.get(..read).unwrap_or_default();
+        let mut bytes = chunk.get(..read).unwrap_or_default().to_vec();
         let before = answered.fetch_add(read as u64, Ordering::SeqCst);
+        let (mut at, mut last) = (Instant::now(), false);
         match way.now() {
-            Way::Slow(by) => tokio::time::sleep(by).await,
+            Way::Slow(by) => at += by,
             Way::Half(most) if before + read as u64 > most => {
-                let left = usize::try_from(most.saturating_sub(before)).unwrap_or(read);
-                to.write_all(bytes.get(..left).unwrap_or(bytes)).await?;
-                to.flush().await?;
-                return Err(io::ErrorKind::ConnectionReset.into());
+                bytes.truncate(usize::try_from(most.saturating_sub(before)).unwrap_or(read));
+                last = true;
             }
             _ => {}
         }
-        to.write_all(bytes).await?;
+        if line.send(Part { bytes, at, last }).await.is_err() {
+            return Ok(());
+        }
     }
+}
+
+/// Gives the client what arrives on the line, each part in its time.
+async fn deliver(
+    mut line: mpsc::Receiver<Part>,
+    mut to: WriteHalf<'_>,
+    mut way: Following,
+) -> io::Result<()> {
+    while let Some(part) = line.recv().await {
+        tokio::time::sleep_until(part.at).await;
+        if !way.until_heard().await {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        to.write_all(&part.bytes).await?;
+        if part.last {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+    }
+    to.shutdown().await
 }
 
 /// Answers one request with 503, once its head has come.
