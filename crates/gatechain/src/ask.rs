@@ -46,7 +46,7 @@ impl<'a> Snapshot<'a> {
     pub fn version(self) -> StateVersion {
         StateVersion {
             system: self.system.fence(),
-            tenant: self.tenant.and_then(|layer| layer.fence()),
+            tenant: self.tenant.and_then(Layer::fence),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     permit::{Claims, Fences, LicenceClaim},
 };
 use crate::{
-    Ask, Decision, Gate, Level, Mode, Mutation, Verdict,
+    Ask, Decision, Gate, Layer, Level, Mode, Mutation, Verdict,
     approval::{Approval, ApprovalId},
     ask::Question,
     chain::{Extent, run, span},
@@ -236,7 +236,7 @@ impl Core {
         Claims {
             fences: Some(Fences {
                 system: snapshot.system.fence(),
-                tenant: snapshot.tenant.map(|layer| layer.fence()),
+                tenant: snapshot.tenant.map(Layer::fence),
             }),
             licences: uses.collect(),
             approval: shown.filter(|_| needs_approval(question)).cloned(),
