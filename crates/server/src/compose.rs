@@ -51,7 +51,6 @@ use crate::{
     config::Config,
     flag_tail::FlagTail,
     needs::Seeds,
-    nodes::Remembering,
     routes::mounted,
     web::{ApiDescription, Readiness},
 };
@@ -91,6 +90,7 @@ pub struct Composed {
     audit: Data<Audit>,
     audit_tail: Data<AuditTail>,
     tending: Vec<AbortHandle>,
+    nodes: [AbortHandle; 2],
     readiness: Data<Readiness>,
     description: Data<ApiDescription>,
     routes: Mounted,
@@ -142,19 +142,7 @@ impl Composed {
         let flag_tail = FlagTail::new(Arc::clone(&flags), &realtime, &*foundation.entropy);
         let draining = Arc::new(AtomicBool::new(false));
         let (backends, watching) = watch::watch(Arc::clone(&foundation.router)).await;
-        let remembering = Remembering {
-            control: Arc::clone(&control),
-            gates: gates.clone(),
-            flags: Arc::clone(&flags),
-            train_prefs: Arc::clone(&train_prefs),
-        };
-        let tending = vec![
-            tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
-            tokio::spawn(gates.clone().tend()).abort_handle(),
-            tokio::spawn(Arc::clone(&assets).tend()).abort_handle(),
-            watching,
-        ];
-        let tending = [tending, foundation.join_nodes(remembering).into()].concat();
+        let nodes = foundation.join_nodes(&control, &gates, &flags, &train_prefs);
         let Foundation {
             embedded,
             clock,
@@ -188,7 +176,13 @@ impl Composed {
             nexus: Data::new(nexus),
             search: Data::new(search),
             assets: Data::from(Arc::clone(&assets)),
-            tending,
+            tending: vec![
+                tokio::spawn(Arc::clone(&audit).tend()).abort_handle(),
+                tokio::spawn(gates.clone().tend()).abort_handle(),
+                tokio::spawn(Arc::clone(&assets).tend()).abort_handle(),
+                watching,
+            ],
+            nodes,
             gates: Data::new(gates),
             audit: Data::from(audit),
             description: Data::new(ApiDescription::collect()),
@@ -232,7 +226,8 @@ impl Composed {
 
     /// Signs and commits what waits, and releases the data folder.
     pub async fn close(&self) {
-        self.tending.iter().for_each(AbortHandle::abort);
+        let tasks = self.tending.iter().chain(&self.nodes);
+        tasks.for_each(AbortHandle::abort);
         self.gates.close().await;
         self.audit.close().await;
         let endpoint = self.endpoint.lock().take();

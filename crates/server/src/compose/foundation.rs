@@ -133,7 +133,19 @@ impl Foundation {
     }
 
     /// Begins to tell other nodes what changes, and to hear what changes there.
-    pub(super) fn join_nodes(&self, remembering: Remembering) -> [AbortHandle; 2] {
+    pub(super) fn join_nodes(
+        &self,
+        control: &Arc<Control>,
+        gates: &GateChain,
+        flags: &Arc<Flags>,
+        train_prefs: &Arc<TrainPrefs>,
+    ) -> [AbortHandle; 2] {
+        let remembering = Remembering {
+            control: Arc::clone(control),
+            gates: gates.clone(),
+            flags: Arc::clone(flags),
+            train_prefs: Arc::clone(train_prefs),
+        };
         nodes::join(&self.bus(), remembering, &self.authority, &*self.entropy)
     }
 
