@@ -30,6 +30,15 @@ use zeroize::Zeroizing;
 const PROFILE: &str = "TENANTRY_TEST_PROFILE";
 const BUCKET: &str = "of-the-cloud";
 
+/// Whether the suite runs on the profile `cloud`.
+pub(crate) fn on_cloud() -> bool {
+    match env::var(PROFILE).as_deref() {
+        Err(_) | Ok("embedded") => false,
+        Ok("cloud") => true,
+        Ok(other) => panic!("{PROFILE} is {other}, neither embedded nor cloud"),
+    }
+}
+
 /// The three of them; those that are a test's own end with this value.
 pub(crate) struct Backends {
     _redis: Option<RedisServer>,
@@ -51,11 +60,7 @@ struct Places {
 impl Backends {
     /// Those of the profile that the suite runs on; none on `embedded`.
     pub(crate) fn of_profile() -> Option<Self> {
-        match env::var(PROFILE).as_deref() {
-            Err(_) | Ok("embedded") => None,
-            Ok("cloud") => Some(Self::named()),
-            Ok(other) => panic!("{PROFILE} is {other}, neither embedded nor cloud"),
-        }
+        on_cloud().then(Self::named)
     }
 
     /// Those that the variables name, and one's own in place of the others.
