@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Metrics that a server shows only after something rare, each with what that is.
-const RARE: [(&str, &str); 3] = [
+const RARE: [(&str, &str); 4] = [
     (
         "tenantry_assets_objects_deleted_total",
         "an object that nothing refers to was deleted",
@@ -20,6 +20,10 @@ const RARE: [(&str, &str); 3] = [
     (
         "tenantry_backend_refusals_total",
         "a backend in the network failed",
+    ),
+    (
+        "tenantry_nodes_heard_total",
+        "another node told of a change",
     ),
     ("tenantry_redis_append_batch_size", "an event went to Redis"),
 ];
