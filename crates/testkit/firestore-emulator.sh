@@ -1,6 +1,7 @@
 #!/bin/sh
 # Google's Firestore emulator on 127.0.0.1:PORT, in memory, until standard input ends: so it
 # does not outlive who started it, however that ended. Its process id is the one line of output.
+# What it says is shown if it ends by itself, and thrown away otherwise: it tells of each refused commit.
 #
 #   firestore-emulator.sh PORT
 set -u
@@ -24,12 +25,17 @@ Or name a running one: FIRESTORE_EMULATOR_HOST=host:port
 END
     exit 69
 fi
+log=$(mktemp) || exit 73
 # Started anew by many tests: the first compiler and the simplest collector start soonest.
 java -Duser.language=en -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$found/$jar" \
     com.google.cloud.datastore.emulator.firestore.CloudFirestore start \
-    --host=127.0.0.1 --port="$1" >&2 </dev/null &
+    --host=127.0.0.1 --port="$1" >"$log" 2>&1 </dev/null &
 emulator=$!
-trap 'kill -9 $emulator 2>/dev/null' EXIT
+finish() {
+    kill -9 "$emulator" 2>/dev/null || cat "$log" >&2
+    rm -f "$log"
+}
+trap finish EXIT
 trap 'exit 143' INT TERM HUP
 echo "$emulator"
 cat >/dev/null

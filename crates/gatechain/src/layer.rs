@@ -315,13 +315,13 @@ impl State for () {
     }
 }
 
-impl State for Uses {
+impl State for Option<Box<Uses>> {
     fn open(partition: &Partition, document: &Document) -> Result<Self, String> {
         let LicenceUses { used } = open_state(partition, document)?;
-        Ok(Self {
+        Ok(Some(Box::new(Uses {
             used,
-            version: Some(document.version),
-        })
+            version: document.version,
+        })))
     }
 }
 

@@ -70,7 +70,7 @@ pub use payload::{InvalidHash, PayloadHash};
 pub use rows::{
     ApprovalRule, BudgetRow, FirearmRow, Heat, InvalidRow, InvalidSubject, KillSwitch, Kpi,
     MICROS_MAX, Observed, QUORUM_MAX, REASON_CHARS_MAX, Row, RowKind, SPAN_S_MAX, StrategyLock,
-    Subject, Temperature, Window,
+    Subject, Temperature, Terms, Window,
 };
 pub use service::{
     Changed, CommitRefused, Committed, Credentials, Denied, Explained, Explanation, GateChain,

@@ -93,7 +93,7 @@ pub fn is_action(text: &str) -> bool {
 /// The id of something that is acted upon: 1 to 256 bytes without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "SmolStr", into = "SmolStr")]
-pub struct TargetName(SmolStr);
+pub struct TargetName(Box<str>);
 
 /// A text is no target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -113,20 +113,22 @@ impl TryFrom<SmolStr> for TargetName {
     fn try_from(text: SmolStr) -> Result<Self, InvalidTarget> {
         let fits = (1..=TARGET_BYTES_MAX).contains(&text.len());
         let valid = fits && !text.chars().any(char::is_control);
-        valid.then_some(Self(text)).ok_or(InvalidTarget)
+        valid
+            .then(|| Self(text.as_str().into()))
+            .ok_or(InvalidTarget)
     }
 }
 
 impl From<TargetName> for SmolStr {
     fn from(target: TargetName) -> SmolStr {
-        target.0
+        target.0.into()
     }
 }
 
 /// The id of a row: a letter and up to 63 of `A-Z a-z 0-9 . _ -`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(into = "SmolStr")]
-pub struct RowId(SmolStr);
+pub struct RowId(Box<str>);
 
 /// A text is no id of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -155,7 +157,7 @@ impl FromStr for RowId {
 
 impl From<RowId> for SmolStr {
     fn from(id: RowId) -> SmolStr {
-        id.0
+        id.0.into()
     }
 }
 

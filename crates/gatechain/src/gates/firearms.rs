@@ -60,25 +60,18 @@ fn required<'a>(layer: &'a Layer, ask: &Ask<'_>) -> Option<&'a HeldFirearm> {
 fn licence<'a>(layer: &'a Layer, ask: &Ask<'_>, now: Timestamp) -> Found<'a> {
     let mut best = Found::Missing;
     for held in layer.rows.firearms() {
-        let FirearmRow::Licence {
-            subject,
-            not_before,
-            not_after,
-            uses,
-            ..
-        } = &held.row
-        else {
+        let FirearmRow::Licence { subject, terms, .. } = &held.row else {
             continue;
         };
         if !(subject.is(ask.user, ask.role) && held.covers(ask.action, ask.target)) {
             continue;
         }
-        let in_time =
-            not_before.is_none_or(|from| from <= now) && not_after.is_none_or(|to| now < to);
-        match uses {
+        let in_time = terms.as_ref().is_none_or(|terms| terms.in_time(now));
+        let used = held.state.as_ref().map_or(0, |uses| uses.used);
+        match uses_of(&held.row) {
             // One that is not used up comes before one that is counted.
             None if in_time => return Found::InForce(held),
-            Some(uses) if in_time && held.state.used < *uses => best = Found::InForce(held),
+            Some(uses) if in_time && used < uses => best = Found::InForce(held),
             _ if matches!(best, Found::Missing) => best = Found::Ended,
             _ => {}
         }
@@ -92,6 +85,14 @@ fn licence<'a>(layer: &'a Layer, ask: &Ask<'_>, now: Timestamp) -> Found<'a> {
             })
     };
     if revoked(&best) { Found::Revoked } else { best }
+}
+
+/// How often a licence may be used, if that is counted.
+fn uses_of(row: &FirearmRow) -> Option<u32> {
+    match row {
+        FirearmRow::Licence { terms, .. } => terms.as_ref()?.uses,
+        FirearmRow::Requirement { .. } => None,
+    }
 }
 
 /// A counted licence that a write uses up by one.
@@ -108,7 +109,7 @@ pub(crate) fn selected<'a>(question: &Question<'a>) -> impl Iterator<Item = Lice
         let Found::InForce(held) = licence(layer, ask, now) else {
             return None;
         };
-        let counted = matches!(held.row, FirearmRow::Licence { uses: Some(_), .. });
+        let counted = uses_of(&held.row).is_some();
         counted.then_some(LicenceUse { level, held })
     })
 }

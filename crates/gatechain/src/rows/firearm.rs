@@ -34,13 +34,27 @@ pub enum FirearmRow {
         target: Option<TargetName>,
         /// Who.
         subject: Subject,
-        /// From when on.
-        not_before: Option<Timestamp>,
-        /// Until when.
-        not_after: Option<Timestamp>,
-        /// How often; as often as they like without it.
-        uses: Option<u32>,
+        /// When and how often; always without them.
+        terms: Option<Box<Terms>>,
     },
+}
+
+/// When and how often a licence may be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// From when on.
+    pub not_before: Option<Timestamp>,
+    /// Until when.
+    pub not_after: Option<Timestamp>,
+    /// How often; as often as they like without it.
+    pub uses: Option<u32>,
+}
+
+impl Terms {
+    pub(crate) fn in_time(&self, now: Timestamp) -> bool {
+        let begun = self.not_before.is_none_or(|from| from <= now);
+        begun && self.not_after.is_none_or(|to| now < to)
+    }
 }
 
 /// Who holds a licence.
@@ -123,20 +137,23 @@ impl TryFrom<Flat> for FirearmRow {
     type Error = &'static str;
 
     fn try_from(flat: Flat) -> Result<Self, &'static str> {
-        let terms = (flat.not_before, flat.not_after, flat.uses);
+        let terms = Terms {
+            not_before: flat.not_before,
+            not_after: flat.not_after,
+            uses: flat.uses,
+        };
+        let terms = (terms != Terms::default()).then(|| Box::new(terms));
         match (flat.kind.as_str(), flat.subject, terms) {
-            ("requirement", None, (None, None, None)) => Ok(Self::Requirement {
+            ("requirement", None, None) => Ok(Self::Requirement {
                 action: flat.action,
                 target: flat.target,
             }),
             ("requirement", ..) => Err("a requirement has an action and a target alone"),
-            ("licence", Some(subject), (not_before, not_after, uses)) => Ok(Self::Licence {
+            ("licence", Some(subject), terms) => Ok(Self::Licence {
                 action: flat.action,
                 target: flat.target,
                 subject,
-                not_before,
-                not_after,
-                uses,
+                terms,
             }),
             ("licence", None, _) => Err("a licence has a subject"),
             _ => Err("kind must be requirement or licence"),
@@ -160,18 +177,19 @@ impl From<FirearmRow> for Flat {
                 action,
                 target,
                 subject,
-                not_before,
-                not_after,
-                uses,
-            } => Self {
-                kind: LICENCE,
-                action,
-                target,
-                subject: Some(subject),
-                not_before,
-                not_after,
-                uses,
-            },
+                terms,
+            } => {
+                let terms = terms.map_or_else(Terms::default, |terms| *terms);
+                Self {
+                    kind: LICENCE,
+                    action,
+                    target,
+                    subject: Some(subject),
+                    not_before: terms.not_before,
+                    not_after: terms.not_after,
+                    uses: terms.uses,
+                }
+            }
         }
     }
 }
@@ -227,21 +245,18 @@ impl Row for FirearmRow {
 
     fn check(&self, _: Timestamp) -> Result<(), InvalidRow> {
         let Self::Licence {
-            not_before,
-            not_after,
-            uses,
-            ..
+            terms: Some(terms), ..
         } = self
         else {
             return Ok(());
         };
-        if let (Some(from), Some(to)) = (not_before, not_after)
+        if let (Some(from), Some(to)) = (terms.not_before, terms.not_after)
             && from >= to
         {
             return Err(InvalidRow::at("/not_after", "must be after not_before"));
         }
-        match uses {
-            Some(uses) if !(1..=USES_MAX).contains(uses) => {
+        match terms.uses {
+            Some(uses) if !(1..=USES_MAX).contains(&uses) => {
                 let why = format!("must be 1 to {USES_MAX}");
                 Err(InvalidRow::at("/uses", why))
             }

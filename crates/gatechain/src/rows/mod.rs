@@ -18,7 +18,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
 pub use budget::{BudgetRow, MICROS_MAX, Window};
-pub use firearm::{FirearmRow, InvalidSubject, Subject};
+pub use firearm::{FirearmRow, InvalidSubject, Subject, Terms};
 pub use kill_switch::KillSwitch;
 pub use kpi::{Kpi, Observed};
 pub use strategy_lock::{ApprovalRule, QUORUM_MAX, StrategyLock};

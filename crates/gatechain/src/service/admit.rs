@@ -229,8 +229,8 @@ impl Core {
             };
             LicenceClaim {
                 key: state_key(partition, RowKind::Firearms, &used.held.id),
-                version: used.held.state.version,
-                used: used.held.state.used,
+                version: used.held.state.as_ref().map(|uses| uses.version),
+                used: used.held.state.as_ref().map_or(0, |uses| uses.used),
             }
         });
         Claims {
