@@ -224,6 +224,57 @@ async fn invite(server: &Server, owner: &Caller, claims: &Value) -> String {
     user
 }
 
+/// Tokens that are wrong in one point each, made of the claims of a good one.
+fn wrong(
+    access: &str,
+    claims: &Value,
+    [private, public]: &[String; 2],
+) -> Vec<(&'static str, String)> {
+    let key = EncodingKey::from_rsa_pem(private.as_bytes()).unwrap();
+    let by_key = |claims: &Value| signed(Algorithm::RS256, KID, claims, &key);
+    let past = json!(claims["exp"].as_i64().unwrap() - 100_000);
+    let secret = EncodingKey::from_secret(public.as_bytes());
+    let nobodys = EncodingKey::from_rsa_pem(OTHER).unwrap();
+    let (head, rest) = access.split_once('.').unwrap();
+    let (body, signature) = rest.split_once('.').unwrap();
+    let none = URL_SAFE_NO_PAD.encode(json!({"alg": "none", "kid": KID}).to_string());
+    let as_hs = URL_SAFE_NO_PAD.encode(json!({"alg": "HS256", "kid": KID}).to_string());
+    let changed = URL_SAFE_NO_PAD.encode(but(claims, "sub", json!("ada")).to_string());
+    vec![
+        (
+            "another use",
+            by_key(&but(claims, "token_use", json!("id"))),
+        ),
+        (
+            "another audience",
+            by_key(&but(claims, "client_id", json!("x"))),
+        ),
+        ("expired", by_key(&but(claims, "exp", past))),
+        (
+            "another's key",
+            signed(Algorithm::RS256, KID, claims, &nobodys),
+        ),
+        (
+            "an unknown key",
+            signed(Algorithm::RS256, "new", claims, &nobodys),
+        ),
+        (
+            "a public secret",
+            signed(Algorithm::HS256, KID, claims, &secret),
+        ),
+        ("no algorithm", format!("{none}.{body}.")),
+        (
+            "another algorithm's name",
+            format!("{as_hs}.{body}.{signature}"),
+        ),
+        ("other claims", format!("{head}.{changed}.{signature}")),
+        (
+            "a stronger hash",
+            signed(Algorithm::RS512, KID, claims, &key),
+        ),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_signed_in_by_cognito_is_who_the_token_says_and_nobody_else_is_let_in() {
     let moto = tokio::task::spawn_blocking(Moto::start).await.unwrap();
@@ -247,58 +298,21 @@ async fn who_is_signed_in_by_cognito_is_who_the_token_says_and_nobody_else_is_le
     assert_eq!(actor, &json!(user), "{messages}");
 
     // What moto signs is what it signs, so the same claims under its key are as good.
-    let [private, public] = moto_keys();
+    let [private, _] = moto_keys();
     let key = EncodingKey::from_rsa_pem(private.as_bytes()).unwrap();
     let by_key = |claims: &Value| signed(Algorithm::RS256, KID, claims, &key);
     assert_eq!(asked(&server, &ada, &by_key(&claims)).await.status, 200);
     let other_client = moto.client(&pool.id).await;
-    let past = json!(claims["exp"].as_i64().unwrap() - 100_000);
-    let secret = EncodingKey::from_secret(public.as_bytes());
-    let nobodys = EncodingKey::from_rsa_pem(OTHER).unwrap();
-    let (head, rest) = tokens.access.split_once('.').unwrap();
-    let (body, signature) = rest.split_once('.').unwrap();
-    let none = URL_SAFE_NO_PAD.encode(json!({"alg": "none", "kid": KID}).to_string());
-    let as_hs = URL_SAFE_NO_PAD.encode(json!({"alg": "HS256", "kid": KID}).to_string());
-    let changed = URL_SAFE_NO_PAD.encode(but(&claims, "sub", json!("ada")).to_string());
-    for (why, token) in [
+    let others = [
         ("an id token", tokens.id.clone()),
         ("another client", moto.sign_in(&other_client).await.access),
         (
             "another pool",
             moto.sign_in(&other_pool.client).await.access,
         ),
-        (
-            "another use",
-            by_key(&but(&claims, "token_use", json!("id"))),
-        ),
-        (
-            "another audience",
-            by_key(&but(&claims, "client_id", json!("x"))),
-        ),
-        ("expired", by_key(&but(&claims, "exp", past))),
-        (
-            "another's key",
-            signed(Algorithm::RS256, KID, &claims, &nobodys),
-        ),
-        (
-            "an unknown key",
-            signed(Algorithm::RS256, "new", &claims, &nobodys),
-        ),
-        (
-            "a public secret",
-            signed(Algorithm::HS256, KID, &claims, &secret),
-        ),
-        ("no algorithm", format!("{none}.{body}.")),
-        (
-            "another algorithm's name",
-            format!("{as_hs}.{body}.{signature}"),
-        ),
-        ("other claims", format!("{head}.{changed}.{signature}")),
-        (
-            "a stronger hash",
-            signed(Algorithm::RS512, KID, &claims, &key),
-        ),
-    ] {
+    ];
+    let wrong = wrong(&tokens.access, &claims, &moto_keys());
+    for (why, token) in others.into_iter().chain(wrong) {
         let refused = asked(&server, &ada, &token).await;
         assert_eq!(
             refused.outcome(),

@@ -98,6 +98,14 @@ async fn ticket(server: &Server, caller: &Caller) -> Request {
     Request::new("GET", format!("/sse/chat/th_1?ticket={ticket}"))
 }
 
+/// A ticket of one node opens a stream of another, once.
+async fn a_ticket_opens_one_stream(one: &Server, two: &Server, ada: &Caller) {
+    let ticket = ticket(one, ada).await;
+    let context = ada.clone().but("authorization", None);
+    assert_eq!(open(two, &context, &ticket).await.status(), 200);
+    assert_eq!(open(one, &context, &ticket).await.status(), 401);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nodes_whose_clocks_are_five_seconds_apart_are_one_installation() {
     let cloud = Cloud::start().await;
@@ -137,11 +145,7 @@ async fn nodes_whose_clocks_are_five_seconds_apart_are_one_installation() {
         let asks = Request::new("GET", "/chat/threads");
         eventually(two, &grace, &asks, ended).await;
 
-        // A ticket of one opens a stream of the other, once.
-        let ticket = ticket(one, &ada).await;
-        let context = ada.clone().but("authorization", None);
-        assert_eq!(open(two, &context, &ticket).await.status(), 200);
-        assert_eq!(open(one, &context, &ticket).await.status(), 401);
+        a_ticket_opens_one_stream(one, two, &ada).await;
 
         // What was done under a key on one is not done again on the other.
         let key = format!("k-{}", one.id());
