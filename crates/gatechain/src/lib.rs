@@ -59,7 +59,7 @@ pub use chain::{Extent, Stopwatch, run_pure};
 pub use decisions::{AuditedDecisions, DECIDE, DecisionLog};
 pub use enforcement::{AlwaysEnforce, Enforcement, Mode};
 pub use error::GateError;
-pub use fresh::{FRESH_MAX, MEMORY_BYTES_MAX};
+pub use fresh::{FRESH_MAX, MEMORY_BYTES_MAX, Place};
 pub use layer::{BUDGETS_MAX, Layer, Level, ROWS_MAX};
 pub use mutation::Mutation;
 pub use pattern::{
@@ -73,8 +73,8 @@ pub use rows::{
     Subject, Temperature, Terms, Window,
 };
 pub use service::{
-    Changed, CommitRefused, Committed, Credentials, Denied, Explained, Explanation, GateChain,
-    GateDeps, Listed, PERMIT_AGE_MAX, PERMIT_STEPS_MAX, Permit,
+    CommitRefused, Committed, Credentials, Denied, Explained, Explanation, GateChain, GateDeps,
+    Listed, PERMIT_AGE_MAX, PERMIT_STEPS_MAX, Permit,
 };
 pub use verdict::{Decision, Gate, Refusal, RowName, StateVersion, Verdict};
 

@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use tokio::sync::{MutexGuard, broadcast};
 
 use self::set::{Seen, Set};
-use crate::{Changed, Layer};
+use crate::Layer;
 
 /// How old a layer may be: so long a change made on another node may stay unseen by a
 /// decision. No write commits on what has changed: the fence sees to that.
@@ -37,20 +37,13 @@ const TURNS: usize = 1024;
 /// Changes that a slow listener may lag behind before it must take it that anything has changed.
 const BACKLOG_MAX: usize = 1024;
 
-/// Which layer.
+/// Whose rows: what is remembered, and what a bus tells other nodes to forget.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub enum Place {
+    /// The operators'.
     System,
+    /// A tenant's, in one environment.
     Tenant(TenantId, Env),
-}
-
-impl From<&Place> for Changed {
-    fn from(place: &Place) -> Self {
-        match place {
-            Place::System => Self::System,
-            Place::Tenant(tenant, env) => Self::Tenant(tenant.clone(), *env),
-        }
-    }
 }
 
 /// Layers by place.
@@ -63,7 +56,7 @@ pub(crate) struct Fresh {
     /// Whoever loads holds one of these, shared by all places: a collision costs a wait.
     turns: Box<[tokio::sync::Mutex<()>]>,
     hasher: RandomState,
-    listeners: broadcast::Sender<Changed>,
+    listeners: broadcast::Sender<Place>,
 }
 
 /// The state of things before a load.
@@ -151,11 +144,9 @@ impl Fresh {
         if weighed.set.changes != before.changes {
             return;
         }
-        // Who is loaded again is asked for again.
-        let used = weighed.set.find(tag, place).is_some();
         weighed.put(Seen {
             tag,
-            used,
+            used: false,
             at: before.at,
             layer: layer.clone(),
             place: place.clone(),
@@ -196,7 +187,7 @@ impl Fresh {
     }
 
     /// The changes that are made here from now on.
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Changed> {
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Place> {
         self.listeners.subscribe()
     }
 
@@ -228,7 +219,7 @@ impl Drop for ForgetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.forget(self.1);
         // Nobody has to listen.
-        let _ = self.0.listeners.send(self.1.into());
+        let _ = self.0.listeners.send(self.1.clone());
     }
 }
 

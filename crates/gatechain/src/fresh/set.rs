@@ -43,8 +43,10 @@ impl Set {
     }
 
     /// Remembers `seen`; gives what had to go for it.
-    pub(super) fn put(&mut self, seen: Seen) -> Option<Seen> {
+    pub(super) fn put(&mut self, mut seen: Seen) -> Option<Seen> {
         let before = self.take(seen.tag, &seen.place);
+        // Who is loaded again is asked for again.
+        seen.used |= before.is_some();
         let empty = self.ways.iter().position(Option::is_none);
         let at = empty.unwrap_or_else(|| self.unused());
         let went = self.ways.get_mut(at).and_then(|way| way.replace(seen));

@@ -13,7 +13,7 @@ mod rows;
 
 use std::{sync::Arc, time::Duration};
 
-use identity::{Clock, Entropy, Env, Member, Scope, SystemAuthority, TenantId};
+use identity::{Clock, Entropy, Member, Scope, SystemAuthority};
 use store::{Documents, LIST_LIMIT_MAX, Listing, Partition, StoreError};
 use tokio::sync::broadcast;
 
@@ -67,15 +67,6 @@ pub(crate) struct Core {
     fresh: Fresh,
     budgets: Budgets,
     system_rows: Partition,
-}
-
-/// Which level's rows have changed; for a bus that tells other nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Changed {
-    /// The operators'.
-    System,
-    /// A tenant's, in one environment.
-    Tenant(TenantId, Env),
 }
 
 impl GateChain {
@@ -153,7 +144,7 @@ impl GateChain {
 
     /// Every change that is made in this process from now on.
     #[must_use]
-    pub fn listen(&self) -> broadcast::Receiver<Changed> {
+    pub fn listen(&self) -> broadcast::Receiver<Place> {
         self.core.fresh.listen()
     }
 
@@ -163,11 +154,8 @@ impl GateChain {
     }
 
     /// Takes a change that another node made; it is not told on.
-    pub fn heard(&self, changed: &Changed) {
-        self.core.fresh.forget(&match changed {
-            Changed::System => Place::System,
-            Changed::Tenant(tenant, env) => Place::Tenant(tenant.clone(), *env),
-        });
+    pub fn heard(&self, place: &Place) {
+        self.core.fresh.forget(place);
     }
 }
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use control::{Change, Control};
 use flags::{Flags, LayerKey};
 use futures_util::{FutureExt, StreamExt};
-use gatechain::{Changed, GateChain};
+use gatechain::{GateChain, Place};
 use identity::{Entropy, SystemAuthority};
 use metrics::{counter, gauge};
 use privacy::{Level, TrainPrefs};
@@ -53,8 +53,8 @@ impl Remembering {
             Note::Session(session) => control.heard(&Change::Session(session)),
             Note::Routes(owner) => control.heard(&Change::Routes(owner)),
             Note::Gates(at) => self.gates.heard(&match at {
-                None => Changed::System,
-                Some((tenant, env)) => Changed::Tenant(tenant, env),
+                None => Place::System,
+                Some((tenant, env)) => Place::Tenant(tenant, env),
             }),
             Note::Flags(at) => self.flags.heard(&match at {
                 None => LayerKey::System,
@@ -112,7 +112,7 @@ pub(crate) fn join(
 /// What is changed on this node.
 struct Changes {
     control: Receiver<Change>,
-    gates: Receiver<Changed>,
+    gates: Receiver<Place>,
     flags: Receiver<LayerKey>,
     train_prefs: Receiver<Level>,
 }

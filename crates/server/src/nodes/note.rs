@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use control::{Change, RouteOwner};
 use flags::LayerKey;
-use gatechain::Changed;
+use gatechain::Place;
 use identity::{Entropy, Env, SessionId, TenantId, UserId};
 use privacy::Level;
 use serde::{Deserialize, Serialize};
@@ -73,11 +73,11 @@ impl From<Change> for Note {
     }
 }
 
-impl From<Changed> for Note {
-    fn from(changed: Changed) -> Self {
-        Self::Gates(match changed {
-            Changed::System => None,
-            Changed::Tenant(tenant, env) => Some((tenant, env)),
+impl From<Place> for Note {
+    fn from(place: Place) -> Self {
+        Self::Gates(match place {
+            Place::System => None,
+            Place::Tenant(tenant, env) => Some((tenant, env)),
         })
     }
 }
