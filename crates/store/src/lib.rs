@@ -21,6 +21,7 @@ mod object_key;
 pub mod observed;
 mod page;
 mod partition;
+mod relocation;
 mod throttle;
 
 pub use blobs::*;
@@ -33,4 +34,5 @@ pub use local_bus::LocalBus;
 pub use object_key::{FILENAME_BYTES_MAX, InvalidFilename, ObjectKey};
 pub use page::{InvalidPage, PAGE_LIMIT_DEFAULT, Page, PageCursor, PageRequest, Versioned};
 pub use partition::{Partition, StreamKey, ThrottleKey};
+pub use relocation::{ImportError, Relocation, StreamsPage};
 pub use throttle::{Quota, Throttle, Verdict, gcra};

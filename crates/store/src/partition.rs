@@ -82,6 +82,13 @@ impl StreamKey {
         Self::named(tenant, env, rail, object)
     }
 
+    /// The stream of this name, which an engine has listed; `None` if it is no stream's.
+    #[must_use]
+    pub fn listed(_: &SystemAuthority, name: &str) -> Option<Self> {
+        let key = Self(name.into());
+        key.home().is_some().then_some(key)
+    }
+
     fn named(tenant: &TenantId, env: Env, rail: &'static str, object: &str) -> Self {
         Self(format!("tenants/{tenant}/{env}/{rail}/{object}").into())
     }

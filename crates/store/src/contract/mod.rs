@@ -18,6 +18,7 @@ pub mod bus;
 pub mod documents;
 pub mod events;
 mod events_tail;
+pub mod relocation;
 pub mod throttle;
 
 use std::{sync::Arc, time::Duration};
