@@ -51,6 +51,15 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.young.insert(key, value);
     }
 
+    /// Puts an entry in the place of another.
+    pub(crate) fn replace(&mut self, key: &K, value: V, weight: usize)
+    where
+        K: Clone,
+    {
+        self.old.remove(key);
+        self.put(key.clone(), value, weight);
+    }
+
     /// Notes that a young entry has become heavier.
     pub(crate) fn add_weight(&mut self, weight: usize) {
         self.young_weight += weight;

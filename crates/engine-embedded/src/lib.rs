@@ -37,7 +37,7 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 use identity::{Clock, Entropy};
-use store::{Bus, Documents, EventLog, LocalBus, Throttle};
+use store::{Bus, Documents, EventLog, LocalBus, Relocation, Throttle};
 
 pub use backup::backup;
 pub use error::OpenError;
@@ -93,6 +93,12 @@ impl Embedded {
     /// The event streams.
     #[must_use]
     pub fn events(&self) -> Arc<dyn EventLog> {
+        Arc::new(EmbeddedEventLog(Arc::clone(&self.core)))
+    }
+
+    /// The same event logs, to be moved.
+    #[must_use]
+    pub fn relocation(&self) -> Arc<dyn Relocation> {
         Arc::new(EmbeddedEventLog(Arc::clone(&self.core)))
     }
 

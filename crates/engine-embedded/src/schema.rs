@@ -15,7 +15,8 @@ pub(crate) const APPLICATION_ID: i32 = 0x546e_7479;
 pub(crate) const BACKUP_ID: i32 = 0x546e_7462;
 
 /// Version n of a file has seen the first n of these. Never change one; add.
-const MIGRATIONS: &[&str] = &[r"
+const MIGRATIONS: &[&str] = &[
+    r"
     -- Single values: the epoch, how far events are indexed, versions given out.
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID, STRICT;
     INSERT INTO meta VALUES ('indexed_upto', 0), ('version_ceiling', 0);
@@ -52,7 +53,12 @@ const MIGRATIONS: &[&str] = &[r"
     ) STRICT;
     -- Streams with trimmed events that still take space.
     CREATE TABLE trimmed (stream INTEGER PRIMARY KEY) STRICT;
-"];
+",
+    r"
+    -- What the epoch of a stream differs in from that of the file: of one that came from another engine.
+    ALTER TABLE streams ADD COLUMN shift INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 /// The newest schema version that this program knows.
 pub(crate) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
@@ -118,4 +124,26 @@ pub(crate) fn set_meta(connection: &Connection, name: &str, value: i64) -> rusql
         .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
         .execute((name, value))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_of_a_file_of_the_first_version_keep_the_epoch_of_the_file() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        let stream =
+            "INSERT INTO streams (name, head, oldest) VALUES ('tenants/t_a/dev/chat/x', 7, 3)";
+        connection.execute_batch(stream).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        migrate(&mut connection).unwrap();
+        let read = "SELECT head, oldest, shift FROM streams";
+        let found: (i64, i64, u32) = connection
+            .query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap();
+        assert_eq!(found, (7, 3, 0));
+        migrate(&mut connection).unwrap();
+    }
 }

@@ -101,6 +101,20 @@ impl Live {
         }
     }
 
+    /// Makes the tails of a stream look at the table again.
+    pub(crate) fn interrupt(&self, stream: &StreamKey) {
+        for slot in self
+            .slots
+            .lock()
+            .by_stream
+            .get(stream)
+            .into_iter()
+            .flatten()
+        {
+            slot.interrupt();
+        }
+    }
+
     /// Ends all tails.
     pub(crate) fn close(&self) {
         let mut slots = self.slots.lock();
@@ -124,6 +138,16 @@ impl Slot {
             waiting.bytes += event.body.len();
             waiting.events.push_back(event.clone());
         }
+        drop(waiting);
+        self.changed.notify_one();
+    }
+
+    /// What is there may not follow the position of the tail any more.
+    fn interrupt(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.events.clear();
+        waiting.bytes = 0;
+        waiting.behind = true;
         drop(waiting);
         self.changed.notify_one();
     }

@@ -8,9 +8,11 @@
 //! `event_runs`, and readers look at the first before the second; events move
 //! only in that direction, so nothing is missed between them.
 
+pub(crate) mod epochs;
 pub(crate) mod live;
 mod log;
 pub(crate) mod read;
+mod relocation;
 mod tail;
 pub(crate) mod unindexed;
 

@@ -11,7 +11,7 @@ use store::{
     StreamKey,
 };
 
-use super::unindexed::Unindexed;
+use super::{epochs::of_stream, unindexed::Unindexed};
 use crate::{codec, error::read_error};
 
 /// What a read needs beside a connection.
@@ -93,7 +93,7 @@ impl Source<'_> {
             .map_err(|cause| read_error(&cause))?;
         let from = wanted.max(bounds.oldest);
         let places = places(&snapshot, id, from, limit, &memory)?;
-        let events = self.bodies(&snapshot, from, &places)?;
+        let events = bodies(&snapshot, bounds.epoch, from, &places)?;
         Ok((bounds, events))
     }
 
@@ -124,58 +124,58 @@ impl Source<'_> {
         id: i64,
         memory: &Memory,
     ) -> rusqlite::Result<Bounds> {
-        let (indexed_head, oldest): (i64, i64) = connection
-            .prepare_cached("SELECT head, oldest FROM streams WHERE id = ?1")?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (indexed_head, oldest, shift): (i64, i64, u32) = connection
+            .prepare_cached("SELECT head, oldest, shift FROM streams WHERE id = ?1")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let oldest = oldest.cast_unsigned();
         let head = memory
             .range
             .map_or(indexed_head.cast_unsigned(), |(_, last)| last);
         Ok(Bounds {
-            epoch: self.epoch,
+            epoch: of_stream(self.epoch, shift),
             oldest,
             head: head.max(oldest.saturating_sub(1)),
         })
     }
+}
 
-    /// Reads the bodies, up to the bytes of a page.
-    fn bodies(
-        &self,
-        snapshot: &Transaction<'_>,
-        from: u64,
-        places: &[(u64, u64)],
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut events = Vec::with_capacity(places.len());
-        let mut bytes = 0;
-        let mut body = snapshot
-            .prepare_cached("SELECT body FROM events WHERE pos = ?1")
-            .map_err(|cause| read_error(&cause))?;
-        for ((seq, pos), expected) in places.iter().zip(from..) {
-            if *seq != expected {
-                return Err(StoreError::Corrupt(format!("event {expected} is missing")));
-            }
-            let body: Vec<u8> = body
-                .query_row([pos.cast_signed()], |row| row.get(0))
-                .map_err(|cause| read_error(&cause))?;
-            bytes += body.len();
-            if bytes > READ_BYTES_MAX && !events.is_empty() {
-                break;
-            }
-            let cursor = Cursor {
-                epoch: self.epoch,
-                seq: *seq,
-            };
-            events.push(StoredEvent {
-                cursor,
-                body: Bytes::from(body),
-            });
+/// Reads the bodies, up to the bytes of a page.
+fn bodies(
+    snapshot: &Transaction<'_>,
+    epoch: Epoch,
+    from: u64,
+    places: &[(u64, u64)],
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut events = Vec::with_capacity(places.len());
+    let mut bytes = 0;
+    let mut body = snapshot
+        .prepare_cached("SELECT body FROM events WHERE pos = ?1")
+        .map_err(|cause| read_error(&cause))?;
+    for ((seq, pos), expected) in places.iter().zip(from..) {
+        if *seq != expected {
+            return Err(StoreError::Corrupt(format!("event {expected} is missing")));
         }
-        Ok(events)
+        let body: Vec<u8> = body
+            .query_row([pos.cast_signed()], |row| row.get(0))
+            .map_err(|cause| read_error(&cause))?;
+        bytes += body.len();
+        if bytes > READ_BYTES_MAX && !events.is_empty() {
+            break;
+        }
+        let cursor = Cursor { epoch, seq: *seq };
+        events.push(StoredEvent {
+            cursor,
+            body: Bytes::from(body),
+        });
     }
+    Ok(events)
 }
 
 /// The id of a stream and its oldest seq.
-fn find(connection: &Connection, stream: &StreamKey) -> rusqlite::Result<Option<(i64, u64)>> {
+pub(super) fn find(
+    connection: &Connection,
+    stream: &StreamKey,
+) -> rusqlite::Result<Option<(i64, u64)>> {
     connection
         .prepare_cached("SELECT id, oldest FROM streams WHERE name = ?1")?
         .query_row([stream.as_str()], |row| {

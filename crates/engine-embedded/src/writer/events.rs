@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use identity::Timestamp;
 use rusqlite::Connection;
-use store::{AppendError, Appended, Cursor, NewEvent, StoredEvent, StreamKey};
+use store::{
+    AppendError, Appended, Bounds, Cursor, Epoch, ImportError, NewEvent, StoredEvent, StreamKey,
+};
 
 use super::{index, streams::Streams};
 use crate::{
@@ -22,6 +24,8 @@ pub(crate) struct EventWriter {
     next_pos: u64,
     /// The events of the group, in order.
     written: Vec<Written>,
+    /// The streams of the group that have another epoch now.
+    renewed: Vec<StreamKey>,
     indexed: bool,
 }
 
@@ -41,6 +45,7 @@ impl EventWriter {
             streams: Streams::new(Arc::clone(&shared)),
             shared,
             written: Vec::new(),
+            renewed: Vec::new(),
             indexed: false,
         }
     }
@@ -62,9 +67,8 @@ impl EventWriter {
         key: StreamKey,
         event: NewEvent,
     ) -> Result<Result<Appended, AppendError>, Fault> {
-        let epoch = self.shared.epoch;
         let stream = self.streams.find_or_create(connection, &key)?;
-        let (id, seq) = (stream.id, stream.head + 1);
+        let (id, epoch, seq) = (stream.id, stream.epoch, stream.head + 1);
         let (mut known, mut weight) = (None, 0);
         if let Some(idempotency) = event.idempotency {
             let (keys, grown) = stream.keys(connection, &self.shared)?;
@@ -89,11 +93,20 @@ impl EventWriter {
             });
         }
         let cursor = Cursor { epoch, seq };
+        self.note(key, id, cursor, event);
+        Ok(Ok(Appended {
+            cursor,
+            duplicate: false,
+        }))
+    }
+
+    /// Notes an event that the group writes.
+    fn note(&mut self, key: StreamKey, stream: i64, cursor: Cursor, event: NewEvent) {
         self.written.push(Written {
-            stream: id,
+            stream,
             key,
             place: Place {
-                seq,
+                seq: cursor.seq,
                 pos: self.next_pos,
                 idempotency: event.idempotency,
             },
@@ -104,10 +117,68 @@ impl EventWriter {
             },
         });
         self.next_pos += 1;
-        Ok(Ok(Appended {
-            cursor,
-            duplicate: false,
-        }))
+    }
+
+    /// Puts events of another engine behind `after`, if the head is there.
+    pub(crate) fn import(
+        &mut self,
+        connection: &Connection,
+        key: &StreamKey,
+        after: Cursor,
+        events: Vec<NewEvent>,
+    ) -> Result<Result<(), ImportError>, Fault> {
+        let found = self.streams.find(connection, key)?;
+        let found = found.filter(|stream| stream.head > 0).map(|stream| Bounds {
+            epoch: stream.epoch,
+            oldest: stream.oldest,
+            head: stream.head,
+        });
+        match found {
+            Some(bounds) if bounds.at_head() == after => {}
+            Some(bounds) => return Ok(Err(ImportError::Elsewhere(bounds))),
+            None => self.streams.begin(connection, key, after)?,
+        }
+        let stream = self.streams.find_or_create(connection, key)?;
+        let (id, mut cursor) = (stream.id, after);
+        let (keys, weight) = stream.keys(connection, &self.shared)?;
+        for (event, seq) in events.iter().zip(after.seq + 1..) {
+            if let Some(idempotency) = event.idempotency {
+                keys.remember(seq, idempotency);
+            }
+        }
+        stream.head += events.len() as u64;
+        self.streams.add_weight(weight);
+        for event in events {
+            cursor.seq += 1;
+            self.note(key.clone(), id, cursor, event);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Gives a stream another epoch; its tails notice when the group is committed.
+    pub(crate) fn renew(
+        &mut self,
+        connection: &Connection,
+        key: StreamKey,
+        epoch: Epoch,
+    ) -> Result<(), Fault> {
+        self.streams.renew(connection, &key, epoch)?;
+        self.renewed.push(key);
+        Ok(())
+    }
+
+    /// Removes all that a stream has; its tails notice when the group is committed.
+    pub(crate) fn erase(
+        &mut self,
+        connection: &Connection,
+        key: StreamKey,
+        next: Epoch,
+    ) -> Result<(), Fault> {
+        let (epoch, seq) = (next, 0);
+        self.streams
+            .begin(connection, &key, Cursor { epoch, seq })?;
+        self.renewed.push(key);
+        Ok(())
     }
 
     /// Writes the events of the group; the last thing before it is committed.
@@ -169,12 +240,16 @@ impl EventWriter {
             .live
             .publish(events.map(|written| (&written.key, &written.event)));
         self.written.clear();
+        for stream in self.renewed.drain(..) {
+            self.shared.live.interrupt(&stream);
+        }
     }
 
     /// The group failed: nothing that it wrote is there.
     pub(crate) fn forget(&mut self) {
         self.indexed = false;
         self.written.clear();
+        self.renewed.clear();
         self.streams.forget();
         self.next_pos = self.shared.unindexed.read().next_pos();
     }

@@ -1,7 +1,7 @@
 //! One group: one transaction, one fsync, then the answers.
 
 use rusqlite::Connection;
-use store::{AppendError, Appended, CommitError, StoreError, Version};
+use store::{AppendError, Appended, CommitError, ImportError, StoreError, Version};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{Command, Writer};
@@ -17,7 +17,11 @@ enum Answer {
         oneshot::Sender<Result<Appended, AppendError>>,
         Result<Appended, AppendError>,
     ),
-    Trim(oneshot::Sender<Result<(), StoreError>>),
+    Import(
+        oneshot::Sender<Result<(), ImportError>>,
+        Result<(), ImportError>,
+    ),
+    Done(oneshot::Sender<Result<(), StoreError>>),
 }
 
 impl Answer {
@@ -26,7 +30,8 @@ impl Answer {
         match self {
             Self::Commit(reply, answer) => drop(reply.send(answer)),
             Self::Append(reply, answer) => drop(reply.send(answer)),
-            Self::Trim(reply) => drop(reply.send(Ok(()))),
+            Self::Import(reply, answer) => drop(reply.send(answer)),
+            Self::Done(reply) => drop(reply.send(Ok(()))),
         }
     }
 
@@ -34,7 +39,8 @@ impl Answer {
         match self {
             Self::Commit(reply, _) => drop(reply.send(Err(error.into()))),
             Self::Append(reply, _) => drop(reply.send(Err(error.into()))),
-            Self::Trim(reply) => drop(reply.send(Err(error))),
+            Self::Import(reply, _) => drop(reply.send(Err(error.into()))),
+            Self::Done(reply) => drop(reply.send(Err(error))),
         }
     }
 }
@@ -44,7 +50,10 @@ impl Command {
         match self {
             Self::Commit { reply, .. } => drop(reply.send(Err(error.into()))),
             Self::Append { reply, .. } => drop(reply.send(Err(error.into()))),
-            Self::Trim { reply, .. } => drop(reply.send(Err(error))),
+            Self::Import { reply, .. } => drop(reply.send(Err(error.into()))),
+            Self::Renew { reply, .. } | Self::Erase { reply, .. } | Self::Trim { reply, .. } => {
+                drop(reply.send(Err(error)));
+            }
         }
     }
 }
@@ -149,12 +158,39 @@ impl Writer {
                 answers.push(Answer::Append(reply, answer));
                 outcome
             }
+            Command::Import {
+                stream,
+                after,
+                events,
+                reply,
+            } => {
+                let imported = self.events.import(connection, &stream, after, events);
+                let (answer, outcome) = split(imported);
+                answers.push(Answer::Import(reply, answer));
+                outcome
+            }
+            Command::Renew {
+                stream,
+                epoch,
+                reply,
+            } => {
+                answers.push(Answer::Done(reply));
+                self.events.renew(connection, stream, epoch)
+            }
+            Command::Erase {
+                stream,
+                next,
+                reply,
+            } => {
+                answers.push(Answer::Done(reply));
+                self.events.erase(connection, stream, next)
+            }
             Command::Trim {
                 stream,
                 up_to,
                 reply,
             } => {
-                answers.push(Answer::Trim(reply));
+                answers.push(Answer::Done(reply));
                 self.events.trim(connection, &stream, up_to)
             }
         }

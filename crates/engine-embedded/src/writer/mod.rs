@@ -21,7 +21,10 @@ mod upkeep;
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
 use rusqlite::Connection;
-use store::{AppendError, Appended, Batch, CommitError, NewEvent, StoreError, StreamKey, Version};
+use store::{
+    AppendError, Appended, Batch, CommitError, Cursor, Epoch, ImportError, NewEvent, StoreError,
+    StreamKey, Version,
+};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -57,6 +60,25 @@ pub(crate) enum Command {
         stream: StreamKey,
         event: NewEvent,
         reply: oneshot::Sender<Result<Appended, AppendError>>,
+    },
+    /// Events of another engine.
+    Import {
+        stream: StreamKey,
+        after: Cursor,
+        events: Vec<NewEvent>,
+        reply: oneshot::Sender<Result<(), ImportError>>,
+    },
+    /// Another epoch of a stream.
+    Renew {
+        stream: StreamKey,
+        epoch: Epoch,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    /// The end of all that a stream has.
+    Erase {
+        stream: StreamKey,
+        next: Epoch,
+        reply: oneshot::Sender<Result<(), StoreError>>,
     },
     /// The end of old events.
     Trim {

@@ -6,10 +6,15 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _};
-use store::StreamKey;
+use store::{Cursor, Epoch, StreamKey};
 
 use super::keys::Keys;
-use crate::{engine::Shared, error::Fault, generations::Generations};
+use crate::{
+    engine::Shared,
+    error::Fault,
+    events::epochs::{of_stream, shift},
+    generations::Generations,
+};
 
 /// Memory for streams, in bytes.
 const CACHE_BYTES: usize = 96 * 1024 * 1024;
@@ -21,6 +26,7 @@ pub(crate) struct Stream {
     /// The last event, those of the current group included.
     pub(crate) head: u64,
     pub(crate) oldest: u64,
+    pub(crate) epoch: Epoch,
     keys: Option<Keys>,
 }
 
@@ -61,11 +67,47 @@ impl Streams {
         if !self.cached.touch(key, Stream::bytes) {
             let stream = match load(&self.shared, connection, key)? {
                 Some(stream) => stream,
-                None => create(connection, key)?,
+                None => {
+                    let (epoch, seq) = (self.shared.epoch, 0);
+                    create(connection, key, Cursor { epoch, seq }, epoch)?
+                }
             };
             self.cached.put(key.clone(), stream, STREAM_BYTES);
         }
         self.cached.young(key).ok_or_else(vanished)
+    }
+
+    /// Puts a stream without events, that goes on behind `after`, in the place of the one that is there.
+    pub(crate) fn begin(
+        &mut self,
+        connection: &Connection,
+        key: &StreamKey,
+        after: Cursor,
+    ) -> Result<(), Fault> {
+        if let Some(stream) = self.find(connection, key)? {
+            hide(connection, stream)?;
+        }
+        let begun = create(connection, key, after, self.shared.epoch)?;
+        self.cached.replace(key, begun, STREAM_BYTES);
+        Ok(())
+    }
+
+    /// Gives a stream, if it is there, another epoch.
+    pub(crate) fn renew(
+        &mut self,
+        connection: &Connection,
+        key: &StreamKey,
+        epoch: Epoch,
+    ) -> Result<(), Fault> {
+        let file = self.shared.epoch;
+        let Some(stream) = self.find(connection, key)? else {
+            return Ok(());
+        };
+        stream.epoch = epoch;
+        connection
+            .prepare_cached("UPDATE streams SET shift = ?2 WHERE id = ?1")?
+            .execute((stream.id, shift(file, epoch)))?;
+        Ok(())
     }
 
     /// Notes that a stream of this group has become heavier.
@@ -118,16 +160,41 @@ fn vanished() -> Fault {
     Fault::Lasting("a stream vanished from the writer's memory".to_owned())
 }
 
-fn create(connection: &Connection, key: &StreamKey) -> Result<Stream, Fault> {
+/// A stream whose next event comes behind `after`; `file` is the epoch of streams that began here.
+fn create(
+    connection: &Connection,
+    key: &StreamKey,
+    after: Cursor,
+    file: Epoch,
+) -> Result<Stream, Fault> {
+    let (head, oldest) = (after.seq, after.seq + 1);
     connection
-        .prepare_cached("INSERT INTO streams (name, head, oldest) VALUES (?1, 0, 1)")?
-        .execute([key.as_str()])?;
+        .prepare_cached("INSERT INTO streams (name, head, oldest, shift) VALUES (?1, ?2, ?3, ?4)")?
+        .execute((
+            key.as_str(),
+            head.cast_signed(),
+            oldest.cast_signed(),
+            shift(file, after.epoch),
+        ))?;
     Ok(Stream {
         id: connection.last_insert_rowid(),
-        head: 0,
-        oldest: 1,
+        head,
+        oldest,
+        epoch: after.epoch,
         keys: Some(Keys::default()),
     })
+}
+
+/// Takes the name from a stream, and trims all of it. The row stays, so that its id is nobody else's
+/// while its keys and positions are known.
+fn hide(connection: &Connection, stream: &Stream) -> Result<(), Fault> {
+    connection
+        .prepare_cached("UPDATE streams SET name = 'erased/' || id, oldest = ?2 WHERE id = ?1")?
+        .execute((stream.id, (stream.head + 1).cast_signed()))?;
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO trimmed VALUES (?1)")?
+        .execute([stream.id])?;
+    Ok(())
 }
 
 fn load_keys(shared: &Shared, connection: &Connection, stream: i64) -> Result<Keys, Fault> {
@@ -146,13 +213,14 @@ fn load(
     key: &StreamKey,
 ) -> Result<Option<Stream>, Fault> {
     let found = connection
-        .prepare_cached("SELECT id, head, oldest FROM streams WHERE name = ?1")?
+        .prepare_cached("SELECT id, head, oldest, shift FROM streams WHERE name = ?1")?
         .query_row([key.as_str()], |row| {
             let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
             Ok(Stream {
                 id: row.get(0)?,
                 head: number(1)?,
                 oldest: number(2)?,
+                epoch: of_stream(shared.epoch, row.get(3)?),
                 keys: None,
             })
         })

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use identity::{Clock as _, Env, SystemAuthority, Timestamp};
 use parking_lot::Mutex;
 use store::{
-    Bus, Documents, EventLog, Throttle,
+    Bus, Documents, EventLog, Relocation, Throttle,
     contract::{Scopes, Subject},
 };
 use tempfile::TempDir;
@@ -89,5 +89,6 @@ macro_rules! subject {
 
 subject!(dyn Documents, documents);
 subject!(dyn EventLog, events);
+subject!(dyn Relocation, relocation);
 subject!(dyn Throttle, throttle);
 subject!(dyn Bus, bus);
