@@ -8,6 +8,7 @@
 //! **Invariant:** names of tenant data ([`Partition`], [`StreamKey`],
 //! [`ObjectKey`]) are made from an `identity::Scope`, and from nothing else.
 
+mod blob_relocation;
 mod blobs;
 mod bus;
 #[cfg(feature = "contract")]
@@ -24,6 +25,7 @@ mod partition;
 mod relocation;
 mod throttle;
 
+pub use blob_relocation::{BlobRelocation, KEYS_MAX, ObjectBytes, ObjectCopy};
 pub use blobs::*;
 pub use bus::*;
 pub use documents::*;
@@ -31,8 +33,8 @@ pub use error::StoreError;
 pub use events::*;
 pub use home::Home;
 pub use local_bus::LocalBus;
-pub use object_key::{FILENAME_BYTES_MAX, InvalidFilename, ObjectKey};
+pub use object_key::{FILENAME_BYTES_MAX, InvalidFilename, ObjectKey, ObjectPrefix};
 pub use page::{InvalidPage, PAGE_LIMIT_DEFAULT, Page, PageCursor, PageRequest, Versioned};
 pub use partition::{Partition, StreamKey, ThrottleKey};
-pub use relocation::{ImportError, Relocation, StreamsPage};
+pub use relocation::{ImportError, Relocation, StreamsPage, check_import};
 pub use throttle::{Quota, Throttle, Verdict, gcra};

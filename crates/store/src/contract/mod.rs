@@ -13,6 +13,7 @@
 //! **Invariant:** a law panics when it does not hold and leaves nothing to the
 //! eye; no law waits by sleeping.
 
+pub mod blob_relocation;
 pub mod blobs;
 pub mod bus;
 pub mod documents;
