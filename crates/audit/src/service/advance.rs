@@ -150,6 +150,7 @@ impl Audit {
     /// The records after the seq `after`, one page of them, and the last that is stored.
     async fn found_after(&self, log: &Log, after: u64) -> Result<(Vec<Arc<Found>>, u64), Fault> {
         let bounds = self.events.bounds(&log.records).await?;
+        self.continues_in(log, bounds.epoch).await?;
         let recent = log.recent.after(after);
         if !recent.is_empty() && after + recent.len() as u64 <= bounds.head {
             return Ok((recent, bounds.head));

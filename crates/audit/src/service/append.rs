@@ -119,6 +119,7 @@ impl Audit {
                         self.freeze(why.clone());
                         return Err(StoreError::Corrupt(why));
                     }
+                    self.continues_in(&log, appended.cursor.epoch).await?;
                     let held = self.logs.are_tended() && !appended.duplicate;
                     if let Some(found) = found.filter(|_| held) {
                         log.recent.hold(seq, found);

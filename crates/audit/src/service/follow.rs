@@ -133,7 +133,7 @@ impl ReadableLogs {
     }
 }
 
-fn unreadable(error: ReadError) -> StoreError {
+pub(super) fn unreadable(error: ReadError) -> StoreError {
     match error {
         ReadError::Store(error) => error,
         other => StoreError::Corrupt(other.to_string()),

@@ -18,7 +18,7 @@ use identity::Entropy;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
-use store::{BATCH_STEPS_MAX, Batch, CommitError, Documents, StoreError, StreamKey};
+use store::{BATCH_STEPS_MAX, Batch, CommitError, Documents, Epoch, StoreError, StreamKey};
 use tokio::sync::Mutex as Turns;
 
 use super::{LogId, layout::Layout, recent::Recent, stored::StoredHead};
@@ -42,6 +42,8 @@ pub(super) struct Log {
     index_lost: AtomicBool,
     /// How many records the tree is known to have.
     integrated: AtomicU64,
+    /// The epoch in which its stream was seen to hold what the tree does.
+    epoch: Mutex<Option<Epoch>>,
     /// What was appended here and waits to be integrated.
     pub(super) recent: Recent,
 }
@@ -56,6 +58,16 @@ impl Log {
     /// How many records the tree is known to have; what is appended from now on comes after them.
     pub(super) fn integrated(&self) -> u64 {
         self.integrated.load(Ordering::Acquire)
+    }
+
+    /// Whether the stream was seen to hold what the tree does, in this epoch.
+    pub(super) fn is_known_in(&self, epoch: Epoch) -> bool {
+        *self.epoch.lock() == Some(epoch)
+    }
+
+    /// Notes that it does.
+    pub(super) fn know_in(&self, epoch: Epoch) {
+        *self.epoch.lock() = Some(epoch);
     }
 
     /// Notes that the index is to be built anew.
@@ -172,6 +184,7 @@ impl Logs {
             changed: AtomicBool::new(false),
             index_lost: AtomicBool::new(false),
             integrated: AtomicU64::new(0),
+            epoch: Mutex::default(),
             recent: Recent::new(&self.held),
         });
         self.known.insert(id.clone(), Arc::clone(&log));

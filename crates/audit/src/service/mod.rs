@@ -12,6 +12,7 @@ mod advance;
 mod anchor;
 mod append;
 mod config;
+mod continued;
 mod erase;
 mod follow;
 mod integrate;
@@ -55,6 +56,7 @@ use tokio::sync::Mutex;
 pub use config::{AuditConfig, InvalidRetention, Retention};
 pub use erase::{EraseError, Erased};
 pub use layout::LogId;
+pub use nodes::AuditRole;
 pub use proofs::ProofError;
 pub use query::{EntryPage, Filter, LOOKED_AT_MAX};
 pub use reader::{Entry, ReadError};
@@ -217,6 +219,7 @@ impl Audit {
         let why = why.into();
         tracing::error!(why, "the audit log is frozen");
         metrics::gauge!("tenantry_audit_frozen").set(1.0);
+        metrics::gauge!("tenantry_audit_leader").set(0.0);
         // The first reason stands.
         let _ = self.frozen.set(why);
     }

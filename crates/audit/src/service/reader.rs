@@ -178,7 +178,7 @@ impl Audit {
     }
 
     /// Freezes the log, because what it holds is not what was recorded.
-    fn tampered(&self, log: &Log, seq: u64, why: String) -> ReadError {
+    pub(super) fn tampered(&self, log: &Log, seq: u64, why: String) -> ReadError {
         self.freeze(format!("{} at seq {seq}: {why}", log.id));
         ReadError::Tampered {
             log: log.id.clone(),

@@ -87,6 +87,12 @@ impl Recent {
             .collect()
     }
 
+    /// Lets go of all: they may not be what is stored.
+    pub(super) fn forget(&self) {
+        let gone = std::mem::take(&mut *self.by_seq.lock()).len();
+        self.held.fetch_sub(gone, Ordering::Relaxed);
+    }
+
     /// Lets go of what the tree has, now that it has `size` records.
     pub(super) fn let_go(&self, size: u64) {
         let mut by_seq = self.by_seq.lock();

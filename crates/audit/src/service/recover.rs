@@ -44,6 +44,7 @@ impl Audit {
     /// See [`Audit::open`].
     pub(super) async fn recover(&self) -> Result<(), OpenAuditError> {
         self.take_over().await?;
+        metrics::gauge!("tenantry_audit_leader").set(1.0);
         let unfinished = self.resume().await?;
         let spooled = self.spooled_ends().await?;
         for (log, head) in unfinished {

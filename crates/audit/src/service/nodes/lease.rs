@@ -130,11 +130,44 @@ impl Lease {
     }
 }
 
+/// What a node does for the audit log, as it is told to monitors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditRole {
+    /// It is the only one over its store, and integrates and signs.
+    Sole,
+    /// It is one of several, and integrates and signs for all.
+    Leads,
+    /// Another one does, or none at this moment. One that is frozen follows.
+    Follows,
+}
+
+impl AuditRole {
+    /// A stable word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sole => "sole",
+            Self::Leads => "leads",
+            Self::Follows => "follows",
+        }
+    }
+}
+
 impl Audit {
     /// Whether this node integrates and signs; always, unless there may be others.
     #[must_use]
     pub fn leads(&self) -> bool {
         self.nodes.is_none() || self.lease.is_ready()
+    }
+
+    /// What this node does for the audit log at this moment.
+    #[must_use]
+    pub fn role(&self) -> AuditRole {
+        match &self.nodes {
+            None => AuditRole::Sole,
+            Some(_) if self.lease.is_ready() && self.frozen().is_none() => AuditRole::Leads,
+            Some(_) => AuditRole::Follows,
+        }
     }
 
     /// Takes the logs over: from now on no other process changes a head or closes an epoch.

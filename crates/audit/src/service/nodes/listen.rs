@@ -152,13 +152,13 @@ impl Audit {
         Ok(())
     }
 
-    /// Marks a log if it has more records than its tree.
+    /// Marks a log if it has more records than its tree, or fewer, which nothing explains.
     async fn look_at(&self, id: &LogId) -> Result<(), StoreError> {
         let Some(log) = self.logs.find(id).await? else {
             // Its first append did not begin.
             return Ok(());
         };
-        if self.events.bounds(&log.records).await?.head > log.integrated() {
+        if self.events.bounds(&log.records).await?.head != log.integrated() {
             self.logs.mark(&log);
         }
         Ok(())

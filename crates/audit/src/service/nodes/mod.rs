@@ -29,6 +29,7 @@ use store::{EventLog, StreamKey};
 pub(super) use announce::Announcer;
 pub(super) use epochs::{Followed, StoredChanges};
 pub(super) use hearing::{Fresh, Hearing};
+pub use lease::AuditRole;
 pub(super) use lease::Lease;
 use listen::Listening;
 use overdue::Overdue;

@@ -4,6 +4,7 @@ mod erasing;
 mod history;
 mod intents;
 mod leading;
+mod lost;
 mod tampered;
 mod wire;
 

@@ -131,6 +131,9 @@ async fn a_node_that_follows_believes_no_altered_head() {
 async fn the_node_that_leads_notices_an_altered_head() {
     let house = House::new();
     let [a, b] = grown(&house).await;
+    // It has looked at this log already, and so does not look again when it appends.
+    put(&b.audit, event("t_0", Env::Dev, "u_1", 8)).await;
+    turns(&[&a, &b], 1).await;
     house.vault.alter(|held| {
         let head = held.keys_of("/audit-heads")[0].clone();
         let (version, _) = held.documents[&head];

@@ -14,7 +14,8 @@ use store::{
     StoreError, StoredEvent, StreamKey, Tail, Version, Write,
 };
 
-const EPOCH: Epoch = Epoch(7);
+/// That of a stream of the first life; each loss of streams begins another.
+const EPOCH: u32 = 7;
 
 /// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub(crate) enum Fault {
 pub(crate) struct Held {
     pub(crate) documents: BTreeMap<DocKey, (u64, Bytes)>,
     pub(crate) streams: BTreeMap<StreamKey, Stream>,
+    /// How often the engine of the streams came back with another life.
+    pub(crate) lives: u32,
     version: u64,
 }
 
@@ -147,6 +150,11 @@ impl Held {
         documents.chain(events).collect()
     }
 
+    /// The epoch of every stream.
+    fn epoch(&self) -> Epoch {
+        Epoch(EPOCH + self.lives)
+    }
+
     /// The keys of the documents whose partition ends with `kind`.
     pub(crate) fn keys_of(&self, kind: &str) -> Vec<DocKey> {
         let keys = self.documents.keys();
@@ -202,17 +210,17 @@ fn document(key: &DocKey, (version, value): &(u64, Bytes)) -> Document {
 }
 
 impl Stream {
-    fn bounds(&self) -> Bounds {
+    fn bounds(&self, epoch: Epoch) -> Bounds {
         Bounds {
-            epoch: EPOCH,
+            epoch,
             oldest: self.events.keys().next().map_or(self.head + 1, |seq| *seq),
             head: self.head,
         }
     }
 
-    fn append(&mut self, event: NewEvent) -> Result<Appended, AppendError> {
+    fn append(&mut self, event: NewEvent, epoch: Epoch) -> Result<Appended, AppendError> {
         let at = |seq, duplicate| Appended {
-            cursor: Cursor { epoch: EPOCH, seq },
+            cursor: Cursor { epoch, seq },
             duplicate,
         };
         if let Some(one) = event.idempotency {
@@ -227,8 +235,8 @@ impl Stream {
         Ok(at(self.head, false))
     }
 
-    fn read(&self, after: Option<Cursor>, limit: usize) -> Read {
-        let bounds = self.bounds();
+    fn read(&self, after: Option<Cursor>, limit: usize, epoch: Epoch) -> Read {
+        let bounds = self.bounds(epoch);
         if let Some(reason) = after.and_then(|cursor| bounds.gap(cursor)) {
             return Read::Gap { reason, bounds };
         }
@@ -238,10 +246,7 @@ impl Stream {
         Read::Page {
             events: events
                 .map(|(seq, body)| StoredEvent {
-                    cursor: Cursor {
-                        epoch: EPOCH,
-                        seq: *seq,
-                    },
+                    cursor: Cursor { epoch, seq: *seq },
                     body: body.clone(),
                 })
                 .collect(),
@@ -274,8 +279,9 @@ impl Documents for Vault {
 impl EventLog for Vault {
     async fn append(&self, stream: &StreamKey, event: NewEvent) -> Result<Appended, AppendError> {
         let append = |held: &mut Held| {
+            let epoch = held.epoch();
             let stream = held.streams.entry(stream.clone()).or_default();
-            stream.append(event)
+            stream.append(event, epoch)
         };
         self.run(append).await?
     }
@@ -288,18 +294,19 @@ impl EventLog for Vault {
     ) -> Result<Read, StoreError> {
         let empty = Stream::default();
         self.run(|held| {
-            held.streams
-                .get(stream)
-                .unwrap_or(&empty)
-                .read(after, limit)
+            let stream = held.streams.get(stream).unwrap_or(&empty);
+            stream.read(after, limit, held.epoch())
         })
         .await
     }
 
     async fn bounds(&self, stream: &StreamKey) -> Result<Bounds, StoreError> {
         let empty = Stream::default();
-        self.run(|held| held.streams.get(stream).unwrap_or(&empty).bounds())
-            .await
+        let bounds = |held: &mut Held| {
+            let stream = held.streams.get(stream).unwrap_or(&empty);
+            stream.bounds(held.epoch())
+        };
+        self.run(bounds).await
     }
 
     async fn tail(&self, _: &StreamKey, _: Cursor) -> Result<Tail, StoreError> {
