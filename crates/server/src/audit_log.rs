@@ -145,7 +145,7 @@ impl TrainingPolicy for Preferences {
 
 /// A frozen audit log keeps records in its spool and says so with every answer; the server goes on.
 pub(crate) fn probe(audit: &Arc<Audit>) -> Probe {
-    let audit = Arc::clone(audit);
+    let (audit, asked) = (Arc::clone(audit), Arc::clone(audit));
     let check = move || match audit.frozen() {
         None => Ok(()),
         Some(why) => Err(format!("frozen: {why}")),
@@ -153,6 +153,7 @@ pub(crate) fn probe(audit: &Arc<Audit>) -> Probe {
     Probe {
         name: "audit",
         check: Arc::new(check),
+        role: Some(Arc::new(move || asked.role().as_str())),
         durability: None,
         vital: false,
     }

@@ -70,6 +70,7 @@ pub(super) fn probe(engine: &Embedded) -> Probe {
     Probe {
         name: EMBEDDED,
         check: Arc::new(move || takes_writes(&engine)),
+        role: None,
         durability: Some(DURABILITY),
         vital: true,
     }

@@ -29,6 +29,8 @@ pub(crate) struct Probe {
     pub(crate) name: &'static str,
     /// `Ok`, or why it does not serve.
     pub(crate) check: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// What this node does in it at this moment, if nodes do different things in it.
+    pub(crate) role: Option<Arc<dyn Fn() -> &'static str + Send + Sync>>,
     /// What an acknowledgement of it means, if it is a store.
     pub(crate) durability: Option<&'static str>,
     /// Whether requests are better sent elsewhere while it does not serve.
@@ -68,6 +70,7 @@ pub(crate) struct BackendStates(pub(crate) Mutex<Vec<BackendState>>);
 /// How one backend is told.
 struct Told {
     answer: Result<(), String>,
+    role: Option<&'static str>,
     durability: Option<String>,
     serves: Vec<&'static str>,
     vital: bool,
@@ -88,6 +91,9 @@ impl Told {
         if let Err(why) = &self.answer {
             told.insert("detail".to_owned(), why.as_str().into());
         }
+        if let Some(role) = self.role {
+            told.insert("role".to_owned(), role.into());
+        }
         if let Some(durability) = &self.durability {
             told.insert("durability".to_owned(), durability.as_str().into());
         }
@@ -102,6 +108,7 @@ impl From<&Probe> for Told {
     fn from(probe: &Probe) -> Self {
         Self {
             answer: (probe.check)(),
+            role: probe.role.as_ref().map(|role| role()),
             durability: probe.durability.map(str::to_owned),
             serves: Vec::new(),
             vital: probe.vital,
@@ -114,6 +121,7 @@ impl From<&BackendState> for Told {
         let why = state.faults.join("; ");
         Self {
             answer: if why.is_empty() { Ok(()) } else { Err(why) },
+            role: None,
             durability: Some(state.durability.join("; ")).filter(|told| !told.is_empty()),
             serves: state.serves.clone(),
             vital: state.vital,
@@ -182,7 +190,8 @@ async fn healthz(_: Public<Monitoring>) -> HttpResponse {
 
 /// Says of each backend whether it serves.
 #[utoipa::path(get, path = "/readyz", responses(
-    (status = 200, description = "Every backend serves"),
+    (status = 200, description = "Every backend serves that is vital; the audit log's part says what this node does for it: \
+        `role` is `sole`, `leads` or `follows`"),
     (status = 503, description = "A backend does not serve, or the server is stopping")
 ))]
 async fn readyz(_: Public<Monitoring>, readiness: Data<Readiness>) -> HttpResponse {
