@@ -46,12 +46,13 @@ impl Temperature {
         heat.score * (-half_lives).exp2()
     }
 
-    /// The state after it was heated (or, below 0, cooled) `by` at `now`.
+    /// The state after it was heated (or, below 0, cooled) `by` at `now`. Its time never goes back: else
+    /// it would cool once more for what two clocks are apart, each time that one follows the other.
     #[must_use]
     pub fn heat(&self, before: Option<Heat>, by: f64, now: Timestamp) -> Heat {
         Heat {
             score: (self.at(before, now) + by).clamp(0.0, super::FIGURE_MAX),
-            at: now,
+            at: before.map_or(now, |before| now.max(before.at)),
         }
     }
 
@@ -113,6 +114,19 @@ mod tests {
         let more = row.heat(Some(heat), 10.0, at(10));
         assert_eq!(more.score, 60.0);
         assert_eq!(row.heat(Some(more), -100.0, at(10)).score, 0.0);
+    }
+
+    #[test]
+    fn nodes_whose_clocks_are_apart_do_not_cool_it_by_taking_turns() {
+        let row = Temperature {
+            action: "*".parse().unwrap(),
+            target: None,
+            ceiling: 25.0,
+            half_life_s: 10,
+        };
+        let turns = [5, 0].into_iter().cycle().take(10);
+        let heat = turns.fold(None, |before, now| Some(row.heat(before, 3.0, at(now))));
+        assert_eq!(heat.unwrap().score, 30.0);
     }
 
     #[test]

@@ -18,7 +18,8 @@ use crate::{
 const AHEAD_MAX: Duration = Duration::from_secs(60);
 
 impl GateChain {
-    /// Takes note of a figure; an observation older than the last changes nothing.
+    /// Takes note of a figure; an observation older than the last changes nothing. Without a time it
+    /// is the newest, also when a node whose clock is ahead has dated the last.
     ///
     /// # Errors
     /// [`GateError::NotFound`], [`GateError::Invalid`], [`GateError::Unavailable`].
@@ -31,11 +32,13 @@ impl GateChain {
     ) -> Result<Observed, GateError> {
         check_figure("/value", value)?;
         let now = self.core.clock.now();
-        let as_of = as_of.unwrap_or(now);
-        if as_of > now.plus(AHEAD_MAX) {
+        if as_of.is_some_and(|as_of| as_of > now.plus(AHEAD_MAX)) {
             return Err(InvalidRow::at("/as_of", "must not be in the future").into());
         }
-        let observe = |row: &Kpi, before| row.observe(before, value, as_of);
+        let observe = |row: &Kpi, before: Option<Observed>| {
+            let newest = before.map_or(now, |before| now.max(before.as_of));
+            row.observe(before, value, as_of.unwrap_or(newest))
+        };
         self.core.update(scope, id, observe).await
     }
 
