@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Instant};
 
 use anyhow::Result;
-use engine_redis::{Redis, RedisConfig};
+use engine_redis::{Redis, RedisConfig, RedisCredentials};
 
 use super::{Appender, ROUND, SUBJECT, Side, WRITERS, drive, engine::Streams, xadd::RawStreams};
 use crate::{ambient::SystemEntropy, cloud::RedisServer, stats::median_ratio, table::Row};
@@ -36,7 +36,12 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
 }
 
 async fn compare(url: &str, writers: usize) -> Result<(Side, Side)> {
-    let redis = Redis::connect(&RedisConfig::new(url)?, None, Arc::new(SystemEntropy)).await?;
+    let redis = Redis::connect(
+        &RedisConfig::new(url)?,
+        &RedisCredentials::default(),
+        Arc::new(SystemEntropy),
+    )
+    .await?;
     let engine: Arc<dyn Appender> = Arc::new(Streams::over(redis.events(), writers).await?);
     let raw: Arc<dyn Appender> = Arc::new(RawStreams::connect(url).await?);
     let (mut raw_side, mut engine_side) = (Side::new(), Side::new());

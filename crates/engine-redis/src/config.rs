@@ -3,22 +3,21 @@
 use std::{fmt, time::Duration};
 
 use deadpool_redis::redis::{
-    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo,
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo,
 };
+use rustls::crypto::aws_lc_rs;
 use serde::Deserialize;
 use url::Url;
-use zeroize::Zeroizing;
 
-use crate::RedisError;
+use crate::{RedisCredentials, RedisError};
 
 /// The port of a URL that names none.
 const PORT_DEFAULT: u16 = 6379;
 /// What the names of all keys begin with, unless the row says otherwise.
 const PREFIX_DEFAULT: &str = "tenantry";
-/// Longest prefix, user name and password, in bytes.
+/// Longest prefix and user name, in bytes.
 const PREFIX_BYTES_MAX: usize = 64;
 const USERNAME_BYTES_MAX: usize = 256;
-const PASSWORD_BYTES_MAX: usize = 1024;
 /// Connections that share the commands, by default and at most.
 const CONNECTIONS_DEFAULT: usize = 4;
 const CONNECTIONS_MAX: usize = 64;
@@ -30,10 +29,12 @@ const WAIT_MS_MAX: u64 = 2_000;
 /// Where a Redis is and how it is used.
 ///
 /// As JSON: `{"url", "username"?, "prefix"?, "connections"?, "durability"?, "appendfsync"?, "wait"?}`.
-/// The URL is `redis://host[:port][/database]`; the password is a secret and not part of it.
+/// The URL is `redis://host[:port][/database]`, or the same with `rediss` for TLS; the password is a
+/// secret and not part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Stated")]
 pub struct RedisConfig {
+    tls: bool,
     host: String,
     port: u16,
     database: u16,
@@ -116,7 +117,12 @@ impl RedisConfig {
     /// [`RedisError::Invalid`] says what is wrong with the URL.
     pub fn new(url: &str) -> Result<Self, RedisError> {
         let url = Url::parse(url).map_err(|_| invalid(URL_RULE))?;
-        if url.scheme() != "redis" || url.query().is_some() || url.fragment().is_some() {
+        let tls = match url.scheme() {
+            "redis" => false,
+            "rediss" => true,
+            _ => return Err(invalid(URL_RULE)),
+        };
+        if url.query().is_some() || url.fragment().is_some() {
             return Err(invalid(URL_RULE));
         }
         if url.password().is_some() || !url.username().is_empty() {
@@ -130,6 +136,7 @@ impl RedisConfig {
             number => number.parse().map_err(|_| invalid(URL_RULE))?,
         };
         Ok(Self {
+            tls,
             // An IPv6 address is written in brackets in a URL, and without them elsewhere.
             host: host
                 .ok_or_else(|| invalid(URL_RULE))?
@@ -186,6 +193,12 @@ impl RedisConfig {
         self.policy
     }
 
+    /// Whether it is spoken to over TLS.
+    #[must_use]
+    pub fn tls(&self) -> bool {
+        self.tls
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.connections
     }
@@ -198,25 +211,52 @@ impl RedisConfig {
     /// What the client connects with.
     pub(crate) fn connection(
         &self,
-        password: Option<&RedisPassword>,
+        credentials: &RedisCredentials,
     ) -> Result<ConnectionInfo, RedisError> {
         let mut settings = RedisConnectionInfo::default().set_db(self.database.into());
         if let Some(username) = &self.username {
             settings = settings.set_username(username);
         }
-        if let Some(password) = password {
+        if let Some(password) = &credentials.password {
             settings = settings.set_password(&*password.0);
         }
-        let address = ConnectionAddr::Tcp(self.host.clone(), self.port);
+        let (host, port) = (self.host.clone(), self.port);
+        let address = match self.tls {
+            true => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: false,
+                tls_params: None,
+            },
+            false => ConnectionAddr::Tcp(host, port),
+        };
         let info = address
             .into_connection_info()
-            .map_err(|_| invalid(URL_RULE))?;
-        Ok(info.set_redis_settings(settings))
+            .map_err(|_| invalid(URL_RULE))?
+            .set_redis_settings(settings);
+        match (self.tls, credentials.need_tls()) {
+            (true, _) => over_tls(info, credentials),
+            (false, false) => Ok(info),
+            (false, true) => Err(invalid(
+                "ca, client_certificate and client_key are for TLS: the url must begin with rediss://",
+            )),
+        }
     }
 }
 
-const URL_RULE: &str =
-    "url must be redis://host, perhaps with a port and a database: redis://10.0.0.5:6379/0";
+/// The same with whom to trust, and who this node is.
+fn over_tls(
+    info: ConnectionInfo,
+    credentials: &RedisCredentials,
+) -> Result<ConnectionInfo, RedisError> {
+    // The client takes the process's own, which may have been chosen already.
+    let _ = aws_lc_rs::default_provider().install_default();
+    let client = Client::build_with_tls(info, credentials.certificates());
+    let client = client.map_err(|cause| invalid(cause.category()))?;
+    Ok(client.get_connection_info().clone())
+}
+
+const URL_RULE: &str = "url must be redis://host or rediss://host, perhaps with a port and a database: redis://10.0.0.5:6379/0";
 
 fn invalid(why: &str) -> RedisError {
     RedisError::Invalid(why.to_owned())
@@ -254,29 +294,6 @@ impl TryFrom<Stated> for RedisConfig {
             config.username = Some(username);
         }
         Ok(config)
-    }
-}
-
-/// The password of a Redis; it never prints and is cleared when it is dropped.
-#[derive(Clone)]
-pub struct RedisPassword(Zeroizing<String>);
-
-impl RedisPassword {
-    /// A password.
-    ///
-    /// # Errors
-    /// [`RedisError::Invalid`] when it is empty or over 1,024 bytes.
-    pub fn new(password: Zeroizing<String>) -> Result<Self, RedisError> {
-        if !(1..=PASSWORD_BYTES_MAX).contains(&password.len()) {
-            return Err(invalid("the password must have 1 to 1024 bytes"));
-        }
-        Ok(Self(password))
-    }
-}
-
-impl fmt::Debug for RedisPassword {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RedisPassword(***)")
     }
 }
 

@@ -2,10 +2,9 @@
 //!
 //! **Invariant:** what is shown names the place, never the user or the password.
 
-use deadpool_redis::{
-    PoolError,
-    redis::{ErrorKind, RedisError as ClientError, ServerErrorKind},
-};
+use std::error::Error as _;
+
+use deadpool_redis::redis::{ErrorKind, RedisError as ClientError, ServerErrorKind};
 use store::StoreError;
 
 /// Why a configuration is refused, or the Redis that it names does not serve.
@@ -20,6 +19,14 @@ pub enum RedisError {
         /// Host, port and database.
         place: String,
         /// What happened instead.
+        why: String,
+    },
+    /// It and this node do not come to speak TLS.
+    #[error("no TLS with the Redis at {place}: {why}")]
+    Handshake {
+        /// Host, port and database.
+        place: String,
+        /// Who does not take what of the other.
         why: String,
     },
     /// The user or the password does not open it, or may not do what is needed.
@@ -37,6 +44,14 @@ pub enum RedisError {
         place: String,
         /// What is missing, and how to set it.
         why: String,
+    },
+    /// It is not the one server that all is written to.
+    #[error("the Redis at {place} is {found}; a single primary is needed, which may have replicas")]
+    NotPrimary {
+        /// Host, port and database.
+        place: String,
+        /// What it is.
+        found: &'static str,
     },
     /// It is too old.
     #[error("the Redis at {place} has version {found}; 7.0 or later is needed")]
@@ -106,40 +121,15 @@ impl Fault {
 }
 
 /// What the client says, without names that it was configured with.
-fn reason(cause: &ClientError) -> String {
+pub(crate) fn reason(cause: &ClientError) -> String {
     match (cause.code(), cause.detail()) {
         (Some(code), Some(detail)) => format!("{code} {detail}"),
         (Some(code), None) => code.to_owned(),
         (None, Some(detail)) => format!("{}: {detail}", cause.category()),
-        (None, None) => cause.category().to_owned(),
-    }
-}
-
-/// Why no connection was made.
-pub(crate) fn no_connection(place: &str, cause: &PoolError) -> RedisError {
-    let place = place.to_owned();
-    match cause {
-        PoolError::Backend(cause) => introduction(place, cause),
-        PoolError::Timeout(_) => RedisError::Unreachable {
-            place,
-            why: "no connection in time".to_owned(),
+        (None, None) => match cause.source() {
+            Some(source) => source.to_string(),
+            None => cause.category().to_owned(),
         },
-        PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
-            let why = "the pool is closed".to_owned();
-            RedisError::Unreachable { place, why }
-        }
-    }
-}
-
-/// Why a new connection is of no use.
-pub(crate) fn introduction(place: String, cause: &ClientError) -> RedisError {
-    let why = reason(cause);
-    let refused = cause.kind() == ErrorKind::AuthenticationFailed
-        || matches!(cause.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
-    if refused {
-        RedisError::Refused { place, why }
-    } else {
-        RedisError::Unreachable { place, why }
     }
 }
 

@@ -28,10 +28,11 @@ use store::StoreError;
 use tokio::{sync::OnceCell, time::timeout};
 
 use crate::{
-    Durability, Policy, RedisConfig, RedisError, RedisPassword,
-    error::{Fault, introduction, no_connection},
+    Durability, Policy, RedisConfig, RedisCredentials, RedisError,
+    error::Fault,
     life::{Life, Run},
     names::Names,
+    opening::Opening,
 };
 
 /// Longest wait for a connection, its introduction included.
@@ -57,7 +58,7 @@ pub(crate) struct Lanes {
     pool: Pool,
     slots: Vec<RwLock<Arc<OnceCell<Lane>>>>,
     next: AtomicUsize,
-    place: Arc<str>,
+    opening: Opening,
     life_key: String,
     policy: Policy,
     entropy: Arc<dyn Entropy>,
@@ -104,17 +105,16 @@ pub(crate) struct Taken {
 impl Lanes {
     pub(crate) fn new(
         config: &RedisConfig,
-        password: Option<&RedisPassword>,
+        credentials: &RedisCredentials,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, RedisError> {
-        let place = config.place();
         // Every command has its own end, and the pool bounds the making of connections.
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WAIT_MAX))
             .set_response_timeout(None)
             .set_pipeline_buffer_size(PENDING_COMMANDS_MAX);
-        let manager = Manager::new_with_config(config.connection(password)?, settings)
-            .map_err(|cause| introduction(place.clone(), &cause))?;
+        let manager = Manager::new_with_config(config.connection(credentials)?, settings)
+            .map_err(|cause| RedisError::Invalid(cause.category().to_owned()))?;
         let pool = Pool::builder(manager)
             .max_size(config.connections())
             .timeouts(Timeouts {
@@ -131,7 +131,10 @@ impl Lanes {
                 .map(|_| RwLock::default())
                 .collect(),
             next: AtomicUsize::new(0),
-            place: place.into(),
+            opening: Opening {
+                place: config.place().into(),
+                tls: config.tls(),
+            },
             life_key: Names::new(config.prefix()).life(),
             policy: config.policy(),
             entropy,
@@ -140,7 +143,7 @@ impl Lanes {
 
     /// Where the Redis is, for messages.
     pub(crate) fn place(&self) -> &str {
-        &self.place
+        &self.opening.place
     }
 
     /// What an acknowledgement has to mean.
@@ -169,7 +172,7 @@ impl Lanes {
     pub(crate) async fn meet(&self) -> Result<Durability, RedisError> {
         let lane = self.open().await?;
         if let Some(why) = lane.shortcoming {
-            let place = self.place.to_string();
+            let place = self.place().to_owned();
             return Err(RedisError::NotDurable { place, why });
         }
         let durability = lane.durability.clone();
@@ -218,16 +221,12 @@ impl Lanes {
     async fn open(&self) -> Result<Lane, RedisError> {
         let opened = timeout(CONNECT_WAIT_MAX, async {
             let held = self.pool.get().await;
-            let held = held.map_err(|cause| no_connection(&self.place, &cause))?;
+            let held = held.map_err(|cause| self.opening.no_connection(&cause))?;
             let introduced = self.introduce(&held).await;
             introduced.map(|(durability, life)| (held, durability, life))
         });
-        let (held, durability, life) = opened.await.unwrap_or_else(|_| {
-            Err(RedisError::Unreachable {
-                place: self.place.to_string(),
-                why: "no connection in time".to_owned(),
-            })
-        })?;
+        let late = |_| Err(self.opening.late());
+        let (held, durability, life) = opened.await.unwrap_or_else(late)?;
         Ok(Lane {
             connection: held.clone(),
             held: Mutex::new(Some(held)),
@@ -239,7 +238,7 @@ impl Lanes {
 
     /// Asks a new connection's server what it promises and which life its data has.
     async fn introduce(&self, held: &Connection) -> Result<(Durability, Life), RedisError> {
-        let failed = |cause| introduction(self.place.to_string(), &cause);
+        let failed = |cause| self.opening.failed(&cause);
         let mut connection: MultiplexedConnection = MultiplexedConnection::clone(held);
         let question = Durability::question();
         let durability = match question.query_async(&mut connection).await {
@@ -251,7 +250,7 @@ impl Lanes {
             Err(cause) => return Err(failed(cause)),
         };
         let info: RedisResult<String> = redis::cmd("INFO").query_async(&mut connection).await;
-        let run = Run::read(&info.map_err(failed)?, &self.place)?;
+        let run = Run::read(&info.map_err(failed)?, self.place())?;
         let life = run
             .life(&mut connection, &self.life_key, &durability, self.draw())
             .await;
@@ -294,9 +293,9 @@ impl Lanes {
         });
         let fault = match answer.await {
             Ok(Ok(Ok(value))) => return Ok(value),
-            Ok(Ok(Err(cause))) => Fault::of(&self.place, &cause),
+            Ok(Ok(Err(cause))) => Fault::of(self.place(), &cause),
             Ok(Err(unopened)) => return Err(Fault::unopened(unopened)),
-            Err(_) => Fault::late(&self.place),
+            Err(_) => Fault::late(self.place()),
         };
         if let (Some(taken), true) = (&taken, fault.connection_lost) {
             self.give_up(taken);

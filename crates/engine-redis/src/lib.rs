@@ -10,6 +10,7 @@
 
 mod bus;
 mod config;
+mod credentials;
 mod durability;
 mod error;
 mod events;
@@ -17,6 +18,7 @@ mod lanes;
 mod life;
 mod listener;
 mod names;
+mod opening;
 mod scripts;
 mod throttle;
 mod tickets;
@@ -27,7 +29,8 @@ use deadpool_redis::redis::Client;
 use identity::{Clock, Entropy, TicketOffice};
 use store::{Bus, EventLog, StoreError, Throttle};
 
-pub use config::{Fsync, Policy, Promise, RedisConfig, RedisPassword, Wait};
+pub use config::{Fsync, Policy, Promise, RedisConfig, Wait};
+pub use credentials::{ClientIdentity, RedisCredentials, RedisPassword, TrustedAuthorities};
 pub use durability::Durability;
 pub use error::RedisError;
 
@@ -57,14 +60,14 @@ impl Redis {
     /// [`RedisError`] says what is wrong with the configuration or the server.
     pub async fn connect(
         config: &RedisConfig,
-        password: Option<&RedisPassword>,
+        credentials: &RedisCredentials,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, RedisError> {
-        let lanes = Arc::new(Lanes::new(config, password, entropy)?);
+        let lanes = Arc::new(Lanes::new(config, credentials, entropy)?);
         let durability = lanes.meet().await?;
-        tracing::info!(place = lanes.place(), %durability, "connected to a Redis");
-        let client = Client::open(config.connection(password)?)
-            .map_err(|cause| error::introduction(config.place(), &cause))?;
+        tracing::info!(place = lanes.place(), tls = config.tls(), %durability, "connected to a Redis");
+        let client = Client::open(config.connection(credentials)?)
+            .map_err(|cause| RedisError::Invalid(cause.category().to_owned()))?;
         let names = Names::new(config.prefix());
         let listener = Listener::start(client, &lanes);
         Ok(Self {

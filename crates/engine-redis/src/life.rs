@@ -21,6 +21,12 @@ const RUN_ID: &str = "run_id";
 /// The history that a replica which took over has continued; zeros for any other server.
 const CONTINUED_ID: &str = "master_replid2";
 const VERSION: &str = "redis_version";
+/// How a server was started: `standalone`, `cluster` or `sentinel`.
+const MODE: &str = "redis_mode";
+/// What a server is of which there are several primaries.
+pub(crate) const CLUSTER: &str = "a node of a Redis Cluster, which spreads keys over several";
+/// Whether it is a primary, called `master`.
+const ROLE: &str = "role";
 /// The version that knows all that the scripts use.
 const MAJOR_MIN: u32 = 7;
 
@@ -52,6 +58,10 @@ impl Run {
                 .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             line.unwrap_or_default().trim().to_owned()
         };
+        if let Some(found) = unsuitable(&field(MODE), &field(ROLE)) {
+            let place = place.to_owned();
+            return Err(RedisError::NotPrimary { place, found });
+        }
         let found = field(VERSION);
         let major = found
             .split('.')
@@ -81,6 +91,16 @@ impl Run {
             .arg(u8::from(durability.survives_restarts() && !self.took_over))
             .arg(drawn);
         Ok(Life(begin.invoke_async(connection).await?))
+    }
+}
+
+/// What a server is that is not the single primary, if it says so.
+fn unsuitable(mode: &str, role: &str) -> Option<&'static str> {
+    match (mode, role) {
+        ("cluster", _) => Some(CLUSTER),
+        ("sentinel", _) => Some("a Sentinel, which keeps no data"),
+        (_, "slave") => Some("a replica, which is written to by its primary alone"),
+        _ => None,
     }
 }
 

@@ -29,7 +29,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use crate::lanes::Lanes;
+use crate::{error::reason, lanes::Lanes};
 
 /// Channels that are subscribed to at once.
 const CHANNELS_AT_ONCE: usize = 1000;
@@ -271,7 +271,7 @@ async fn listen(ears: Arc<Ears>, client: Client, lanes: Arc<Lanes>) {
         if served {
             pause = PAUSE_FIRST;
         }
-        let cause = ended.err().map(|cause| cause.category().to_owned());
+        let cause = ended.err().map(|cause| reason(&cause));
         tracing::warn!(
             place = lanes.place(),
             cause,

@@ -1,6 +1,6 @@
 //! What tests share: in-memory engines that keep the ports' laws, a clock that
 //! stands still, chance that repeats itself, a recorder that keeps what it is
-//! told, a `redis-server` and a Firestore emulator of one's own, a
+//! told, a `redis-server` and a Firestore emulator of one's own, an [`Authority`] for TLS, a
 //! network that fails ([`FaultProxy`]), and a [`World`] in which scopes are earned through the real guard.
 //!
 //! **Invariant:** a dev-dependency only. Nothing in production links it, so an
@@ -11,6 +11,7 @@
     reason = "a test that cannot set up its world must stop"
 )]
 
+mod authority;
 mod blobs;
 mod documents;
 mod events;
@@ -24,6 +25,7 @@ mod throttle;
 mod time;
 mod world;
 
+pub use authority::{Authority, Signed};
 pub use blobs::MemoryBlobs;
 pub use documents::MemoryDocuments;
 pub use events::MemoryEventLog;

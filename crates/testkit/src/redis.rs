@@ -9,6 +9,8 @@ use std::{
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
+use crate::Signed;
+
 /// Ports that are tried before a test gives up; others look for one at the same time.
 const PORTS_TRIED_MAX: usize = 20;
 /// What the server prints once it serves.
@@ -19,6 +21,8 @@ const READY: &str = "Ready to accept connections";
 /// It keeps everything that it acknowledged: an append-only file, `appendfsync always`, no eviction.
 pub struct RedisServer {
     folder: TempDir,
+    /// Certificates, if it speaks TLS.
+    tls: Option<TempDir>,
     port: u16,
     settings: Vec<String>,
     child: Mutex<Option<Child>>,
@@ -34,25 +38,56 @@ impl RedisServer {
     /// Starts one with more settings, such as `["--appendonly", "no"]`.
     #[must_use]
     pub fn start_with(settings: &[&str]) -> Self {
+        Self::start_as(
+            None,
+            settings.iter().map(|text| (*text).to_owned()).collect(),
+        )
+    }
+
+    /// Starts one that speaks TLS alone, as `identity`; clients whose certificate `authority` (in PEM)
+    /// has signed are known by it, and `--tls-auth-clients yes` refuses others.
+    #[must_use]
+    pub fn start_tls(identity: &Signed, authority: &str, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
-        let settings: Vec<String> = settings.iter().map(|text| (*text).to_owned()).collect();
+        let mut all = vec!["--tls-auth-clients".to_owned(), "no".to_owned()];
+        for (setting, text) in [
+            ("--tls-cert-file", &*identity.certificate),
+            ("--tls-key-file", &identity.key),
+            ("--tls-ca-cert-file", authority),
+        ] {
+            let path = folder.path().join(format!("{}.pem", &setting[2..]));
+            std::fs::write(&path, text).expect("the folder is written to");
+            all.extend([setting.to_owned(), path.to_string_lossy().into_owned()]);
+        }
+        all.extend(settings.iter().map(|text| (*text).to_owned()));
+        Self::start_as(Some(folder), all)
+    }
+
+    fn start_as(tls: Option<TempDir>, settings: Vec<String>) -> Self {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
         let tried = (0..PORTS_TRIED_MAX).find_map(|_| {
             let port = free_port();
-            Some((port, spawn(&folder, port, &settings)?))
+            Some((port, spawn(&folder, (port, tls.is_some()), &settings)?))
         });
         let (port, child) = tried.expect("a redis-server finds a free port");
         Self {
             folder,
+            tls,
             port,
             settings,
             child: Mutex::new(Some(child)),
         }
     }
 
-    /// Where it is, as `redis://127.0.0.1:PORT`.
+    /// Where it is, as `redis://127.0.0.1:PORT`, or `rediss` when it speaks TLS.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let scheme = if self.tls.is_some() {
+            "rediss"
+        } else {
+            "redis"
+        };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// Its port.
@@ -71,7 +106,11 @@ impl RedisServer {
 
     /// Starts it again on the same port and the same data, after [`RedisServer::kill`].
     pub fn revive(&self) {
-        let child = spawn(&self.folder, self.port, &self.settings);
+        let child = spawn(
+            &self.folder,
+            (self.port, self.tls.is_some()),
+            &self.settings,
+        );
         *self.child.lock() = Some(child.expect("the port is still free"));
     }
 
@@ -123,10 +162,15 @@ fn free_port() -> u16 {
 }
 
 /// Starts a server and waits until it serves; `None` when somebody took the port.
-fn spawn(folder: &TempDir, port: u16, settings: &[String]) -> Option<Child> {
+fn spawn(folder: &TempDir, (port, tls): (u16, bool), settings: &[String]) -> Option<Child> {
+    let port = port.to_string();
     let mut command = Command::new("redis-server");
+    match tls {
+        true => command.args(["--port", "0", "--tls-port", &port]),
+        false => command.args(["--port", &port]),
+    };
     command
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--bind", "127.0.0.1"])
         .args(["--dir", &folder.path().to_string_lossy()])
         .args(["--save", "", "--daemonize", "no", "--logfile", ""])
         .args(["--appendonly", "yes", "--appendfsync", "always"])

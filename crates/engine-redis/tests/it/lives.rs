@@ -2,7 +2,7 @@
 //! after a server came back that may have forgotten what it gave out.
 
 use store::{Cursor, GapReason, Read, TailError};
-use tenantry_engine_redis::RedisConfig;
+use tenantry_engine_redis::{RedisConfig, RedisCredentials};
 use testkit::RedisServer;
 
 use crate::{
@@ -158,7 +158,9 @@ async fn a_replica_that_takes_over_begins_another_epoch() {
     run(&replica, &words("REPLICAOF NO ONE")).await;
     let config = RedisConfig::new(&replica.url()).unwrap();
     let config = config.with_prefix(engine.config().prefix()).unwrap();
-    let log = connect(&config, None).await.events();
+    let log = connect(&config, &RedisCredentials::default())
+        .await
+        .events();
     let after = log.bounds(&stream).await.unwrap();
     assert_eq!(
         (after.oldest, after.head),

@@ -21,7 +21,9 @@ use store::{
     Bus, EventLog, Throttle,
     contract::{Scopes, Subject},
 };
-use tenantry_engine_redis::{Fsync, Policy, Promise, Redis, RedisConfig, RedisPassword};
+use tenantry_engine_redis::{
+    Fsync, Policy, Promise, Redis, RedisConfig, RedisCredentials, RedisPassword,
+};
 use testkit::{RedisServer, SeededEntropy, World};
 use url::Url;
 use zeroize::Zeroizing;
@@ -32,7 +34,7 @@ pub(crate) struct Engine {
     /// The server, unless it is another's.
     own: Option<RedisServer>,
     config: RedisConfig,
-    password: Option<RedisPassword>,
+    credentials: RedisCredentials,
     open: Mutex<Redis>,
 }
 
@@ -45,7 +47,11 @@ pub(crate) async fn engine() -> Engine {
             let password = password.map(|text| RedisPassword::new(text).unwrap());
             url.set_password(None).unwrap();
             url.set_username("").unwrap();
-            over(None, RedisConfig::new(url.as_str()).unwrap(), password).await
+            let credentials = RedisCredentials {
+                password,
+                ..RedisCredentials::default()
+            };
+            over(None, RedisConfig::new(url.as_str()).unwrap(), credentials).await
         }
         Err(_) => own(&[]).await,
     }
@@ -55,13 +61,13 @@ pub(crate) async fn engine() -> Engine {
 pub(crate) async fn own(settings: &[&str]) -> Engine {
     let server = RedisServer::start_with(settings);
     let config = RedisConfig::new(&server.url()).unwrap();
-    over(Some(server), config, None).await
+    over(Some(server), config, RedisCredentials::default()).await
 }
 
-async fn over(
+pub(crate) async fn over(
     own: Option<RedisServer>,
     config: RedisConfig,
-    password: Option<RedisPassword>,
+    credentials: RedisCredentials,
 ) -> Engine {
     let config = config.with_prefix(&unique()).unwrap();
     let world = World::new();
@@ -71,13 +77,13 @@ async fn over(
         other_env: world.scope("t_one", Env::Prod, "u_1").await,
         system: SystemAuthority::assume(),
     };
-    let open = connect(&config, password.as_ref()).await;
+    let open = connect(&config, &credentials).await;
     Engine {
         world,
         scopes,
         own,
         config,
-        password,
+        credentials,
         open: Mutex::new(open),
     }
 }
@@ -91,11 +97,11 @@ fn unique() -> String {
 }
 
 /// Another node: what it draws differs from what others draw.
-pub(crate) async fn connect(config: &RedisConfig, password: Option<&RedisPassword>) -> Redis {
+pub(crate) async fn connect(config: &RedisConfig, credentials: &RedisCredentials) -> Redis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = u64::try_from(since.as_nanos()).unwrap();
     let entropy = Arc::new(SeededEntropy::new(seed));
-    Redis::connect(config, password, entropy).await.unwrap()
+    Redis::connect(config, credentials, entropy).await.unwrap()
 }
 
 /// Runs a command on `server`, as an operator does.
@@ -135,7 +141,8 @@ impl Engine {
             wait: None,
         };
         let config = RedisConfig::new(&server.url()).unwrap();
-        over(Some(server), config.with_policy(policy).unwrap(), None).await
+        let config = config.with_policy(policy).unwrap();
+        over(Some(server), config, RedisCredentials::default()).await
     }
 
     /// Runs a command past the engine.
@@ -145,7 +152,7 @@ impl Engine {
 
     /// Another process on the same server.
     pub(crate) async fn node(&self) -> Redis {
-        connect(&self.config, self.password.as_ref()).await
+        connect(&self.config, &self.credentials).await
     }
 
     async fn reopen(&self) {
