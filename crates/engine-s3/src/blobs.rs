@@ -24,6 +24,7 @@ use crate::{
     answer::{failed, status, unusable},
     client::{TRANSFER_WAIT_MAX, client, sent_once},
     disposition::{attachment, served_type},
+    head::Told,
     post,
     presign::Span,
 };
@@ -35,7 +36,7 @@ const FILENAME_VARIABLE: &str = "${filename}";
 
 /// Objects in one bucket.
 pub struct S3Blobs {
-    client: Client,
+    pub(crate) client: Client,
     settings: S3Settings,
     clock: Arc<dyn Clock>,
     form_url: String,
@@ -74,7 +75,7 @@ impl S3Blobs {
         }
     }
 
-    fn bucket(&self) -> &str {
+    pub(crate) fn bucket(&self) -> &str {
         self.settings.location.bucket()
     }
 
@@ -105,7 +106,7 @@ impl S3Blobs {
         Ok(bytes.freeze())
     }
 
-    fn broken_off(&self) -> StoreError {
+    pub(crate) fn broken_off(&self) -> StoreError {
         StoreError::Unavailable(format!("the bucket {}: it broke off", self.bucket()))
     }
 }
@@ -204,16 +205,14 @@ impl Blobs for S3Blobs {
             Err(error) => return Err(failed(self.bucket(), error)),
             Ok(head) => head,
         };
-        let size = head
-            .content_length()
-            .and_then(|size| u64::try_from(size).ok());
-        let size = size.ok_or_else(|| StoreError::Corrupt(format!("{key} has no size")))?;
-        Ok(Some(ObjectHead {
-            size,
-            content_type: head.content_type().unwrap_or_default().to_owned(),
-            sha256: head.checksum_sha256().and_then(whole_hash),
-            etag: head.e_tag().unwrap_or_default().to_owned(),
-        }))
+        let told = Told {
+            size: head.content_length,
+            content_type: head.content_type,
+            sha256: head.checksum_sha256,
+            etag: head.e_tag,
+            metadata: head.metadata,
+        };
+        told.head(key).map(Some)
     }
 
     async fn put_if_absent(
@@ -278,9 +277,4 @@ impl Blobs for S3Blobs {
             _ => Ok(()),
         }
     }
-}
-
-/// The hash of a whole object; that of one which was sent in parts is of another kind.
-fn whole_hash(text: &str) -> Option<[u8; 32]> {
-    BASE64_STANDARD.decode(text).ok()?.try_into().ok()
 }

@@ -21,6 +21,8 @@ const TRY_WAIT_MAX: Duration = Duration::from_secs(4);
 const OPERATION_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Longest wait for an object's bytes, up or down.
 pub(crate) const TRANSFER_WAIT_MAX: Duration = Duration::from_secs(60);
+/// The slowest transfer of an object of any size, in bytes a second: 5 GiB may take six hours.
+const TRANSFER_BYTES_S_MIN: u64 = 256 * 1024;
 /// Tries of an operation, the first included.
 const TRIES_MAX: u32 = 3;
 /// Pauses between tries grow from about the first to the second.
@@ -67,10 +69,19 @@ pub(crate) fn client(settings: &S3Settings, clock: Arc<dyn Clock>) -> Client {
 /// What holds for one upload: a body takes its time, and is sent once. A second try after a
 /// lost answer would meet the object of the first, and call it somebody else's.
 pub(crate) fn sent_once() -> Builder {
+    sent_once_within(TRANSFER_WAIT_MAX)
+}
+
+/// The same, with as much time as a body of this size may take.
+pub(crate) fn sent_once_of(size: u64) -> Builder {
+    sent_once_within(TRANSFER_WAIT_MAX + Duration::from_secs(size / TRANSFER_BYTES_S_MIN))
+}
+
+fn sent_once_within(wait_max: Duration) -> Builder {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_WAIT_MAX)
-        .operation_attempt_timeout(TRANSFER_WAIT_MAX)
-        .operation_timeout(TRANSFER_WAIT_MAX)
+        .operation_attempt_timeout(wait_max)
+        .operation_timeout(wait_max)
         .build();
     Config::builder()
         .timeout_config(timeouts)

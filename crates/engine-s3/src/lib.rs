@@ -11,10 +11,13 @@ mod blobs;
 mod client;
 mod disposition;
 mod error;
+mod head;
 mod location;
 mod post;
 mod presign;
+mod relocation;
 mod time;
+mod upload;
 
 pub use blobs::S3Blobs;
 pub use error::S3Error;

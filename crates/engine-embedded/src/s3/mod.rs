@@ -3,11 +3,12 @@
 //! Start at [`S3Endpoint::start`]. The protocol is `s3s`: it verifies signatures, and holds
 //! POST forms to their policy. [`objects`] keeps what passed: checked against its checksum before
 //! it can be seen, and durable before it is acknowledged. One bucket, one key; the operations
-//! are put, get, head, delete and the POST form, everything else is `NotImplemented`.
+//! are put, get, head, list, delete and the POST form, everything else is `NotImplemented`.
 //!
 //! **Invariant:** an object is seen whole or not at all.
 
 mod cors;
+mod list;
 mod objects;
 mod part;
 mod serve;

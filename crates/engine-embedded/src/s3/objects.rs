@@ -17,8 +17,8 @@ use s3s::{
     S3, S3Error, S3Request, S3Response, S3Result,
     dto::{
         ChecksumMode, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput,
-        HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, PutObjectInput,
-        PutObjectOutput, StreamingBlob,
+        HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
+        ListObjectsV2Output, PutObjectInput, PutObjectOutput, StreamingBlob,
     },
     s3_error,
 };
@@ -28,7 +28,10 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _},
 };
 
-use super::part::{self, Facts, NotWritten, Part};
+use super::{
+    list,
+    part::{self, Facts, NotWritten, Part},
+};
 
 /// Largest object, in bytes. A form is held in memory until its policy is known to hold.
 pub(super) const OBJECT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -126,6 +129,7 @@ impl S3 for Objects {
             content_type: input.content_type,
             sha256,
             size,
+            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
         };
         let placed = part.place(&facts, &path, only_new).await;
         if !placed.map_err(S3Error::internal_error)? {
@@ -152,6 +156,7 @@ impl S3 for Objects {
             e_tag: Some(etag(&facts)),
             checksum_sha256: shown(input.checksum_mode.as_ref(), &facts),
             content_type: facts.content_type,
+            metadata: Some(facts.metadata.into_iter().collect()),
             ..HeadObjectOutput::default()
         }))
     }
@@ -177,9 +182,18 @@ impl S3 for Objects {
             e_tag: Some(etag(&facts)),
             checksum_sha256: shown(input.checksum_mode.as_ref(), &facts),
             content_type: facts.content_type,
+            metadata: Some(facts.metadata.into_iter().collect()),
             body: Some(StreamingBlob::wrap(read(file, part))),
             ..GetObjectOutput::default()
         }))
+    }
+
+    async fn list_objects_v2(
+        &self,
+        req: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        self.path(&req.input.bucket, "")?;
+        Ok(S3Response::new(list::list(&self.whole, req.input).await?))
     }
 
     async fn delete_object(

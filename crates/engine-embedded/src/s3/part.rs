@@ -4,6 +4,7 @@
 //! when it is whole, checked and on disk.
 
 use std::{
+    collections::BTreeMap,
     io::{self, ErrorKind, SeekFrom},
     path::{Path, PathBuf},
 };
@@ -36,6 +37,9 @@ pub(super) struct Facts {
     pub(super) sha256: String,
     /// Its bytes.
     pub(super) size: u64,
+    /// What its sender wanted to be kept with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) metadata: BTreeMap<String, String>,
 }
 
 /// Why an object was not written.

@@ -13,6 +13,7 @@ mod contract;
 mod downloads;
 mod endpoint;
 mod hostile;
+mod moves;
 mod outage;
 mod sender;
 mod subject;

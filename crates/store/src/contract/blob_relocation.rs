@@ -123,6 +123,10 @@ pub async fn law_1_the_keys_of_a_place_are_listed_and_no_others(
         named(scopes, (one, scopes.other_env.env()), AREA, "as_1", "x"),
         named(scopes, (one, env), "rawer", "as_1", "x"),
         named(scopes, (one, env), "media_v2", "as_1", "x"),
+        // Below the prefix, and no key of it.
+        named(scopes, (one, env), "raw/as_1", "as_1", "x"),
+        named(scopes, (one, env), "raw/as_10/z", "as_1", "x"),
+        named(scopes, (one, env), "raw/notes", "as_1", "x"),
     ];
     // In no order that a store could keep by chance.
     for key in others.iter().chain(wanted.iter().rev()) {
