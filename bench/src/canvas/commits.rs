@@ -9,9 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use async_trait::async_trait;
 use canvas::Mode;
+use engine_embedded::Embedded;
 use store::{Batch, DocKey, Documents, Partition};
 
 use super::{
@@ -19,6 +20,7 @@ use super::{
     house::{Desks, House},
 };
 use crate::{
+    ambient::{SystemClock, SystemEntropy},
     append::{Appender, Side, WRITERS, drive},
     scope::of_one_tenant,
     stats::median_ratio,
@@ -58,10 +60,12 @@ struct Pair {
 /// Measures in interleaved rounds.
 pub(super) async fn measure() -> Result<Vec<Row>> {
     let folder = crate::ambient::scratch()?;
-    let house = Arc::new(House::open(&folder.path().join("canvases")).await?);
-    let bare_house = House::open(&folder.path().join("bare")).await?;
+    let (house, engine) = House::open(&folder.path().join("canvases")).await?;
+    let node = [Arc::new(house)];
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let bare_engine = Embedded::open(&folder.path().join("bare"), clock, entropy)?;
     let bare = Arc::new(Bare {
-        documents: bare_house.engine.documents(),
+        documents: bare_engine.documents(),
         partition: Partition::in_scope(&of_one_tenant().await?, "bench"),
     });
     let one = |id: &str, clients| vec![format!("cv_{id}"); clients];
@@ -70,26 +74,25 @@ pub(super) async fn measure() -> Result<Vec<Row>> {
         Pair {
             what: "one canvas, one client, strict",
             writers: 1,
-            ours: Desks::open(&house, &one("strict", 1), Mode::Strict).await?,
+            ours: Desks::open(&node, &one("strict", 1), Mode::Strict).await?,
         },
         Pair {
             what: "one canvas, 64 clients, rebased",
             writers: WRITERS,
-            ours: Desks::open(&house, &one("rebase", WRITERS), Mode::Rebase).await?,
+            ours: Desks::open(&node, &one("rebase", WRITERS), Mode::Rebase).await?,
         },
         Pair {
             what: "1,000 canvases, 64 clients, strict",
             writers: WRITERS,
-            ours: Desks::open(&house, &many, Mode::Strict).await?,
+            ours: Desks::open(&node, &many, Mode::Strict).await?,
         },
     ];
     let mut rows = Vec::new();
     for (at, pair) in pairs.into_iter().enumerate() {
         rows.extend(compare(at, pair, &bare).await?);
     }
-    let house = Arc::into_inner(house).context("nobody else has the house")?;
-    house.engine.close().await;
-    bare_house.engine.close().await;
+    engine.close().await;
+    bare_engine.close().await;
     Ok(rows)
 }
 

@@ -1,4 +1,4 @@
-//! Canvases over the embedded engine, without HTTP.
+//! Canvases over the engines, without HTTP.
 
 use std::{
     num::NonZeroU32,
@@ -11,14 +11,16 @@ use std::{
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
-use canvas::{CanvasConfig, CanvasDeps, CanvasService, CommandBatch, Identity, Mode, Sent};
+use canvas::{
+    CanvasConfig, CanvasDeps, CanvasError, CanvasService, CommandBatch, Identity, Mode, Sent,
+};
 use engine_embedded::Embedded;
 use identity::{Guard, Recording, Scope, SystemAuthority};
 use realtime::{
     CanvasKey, LimitsConfig, NewCanvas, Realtime, RealtimeConfig, RealtimeDeps, Tickets,
 };
 use serde_json::{Value, json, value::RawValue};
-use store::Quota;
+use store::{Documents, EventLog, Quota, Throttle};
 
 use crate::{
     ambient::{SystemClock, SystemEntropy},
@@ -32,20 +34,42 @@ const UNLIMITED: Quota = Quota {
     per_second: NonZeroU32::MAX,
 };
 
-/// Canvases, their store, and who changes them.
+/// What canvases are kept in.
+pub(super) struct Engines {
+    pub(super) documents: Arc<dyn Documents>,
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) throttle: Arc<dyn Throttle>,
+}
+
+/// Canvases on a node, and who changes them.
 pub(super) struct House {
-    pub(super) engine: Embedded,
     pub(super) service: CanvasService,
     pub(super) scope: Scope,
+    /// Batches that were refused because other nodes were faster, and were sent again.
+    pub(super) contended: AtomicU64,
 }
 
 impl House {
-    /// Opens one in `folder`.
-    pub(super) async fn open(folder: &Path) -> Result<Self> {
+    /// Opens one in `folder`, and the engine that it stands on.
+    pub(super) async fn open(folder: &Path) -> Result<(Self, Embedded)> {
+        let engine = Embedded::open(folder, Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+        let engines = Engines {
+            documents: engine.documents(),
+            log: engine.events(),
+            throttle: engine.throttle(),
+        };
+        Ok((Self::over(engines).await?, engine))
+    }
+
+    /// A node over `engines`.
+    pub(super) async fn over(engines: Engines) -> Result<Self> {
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let engine = Embedded::open(folder, clock.clone(), entropy.clone())?;
+        let Engines {
+            documents,
+            log,
+            throttle,
+        } = engines;
         let authority = SystemAuthority::assume();
-        let (documents, log) = (engine.documents(), engine.events());
         let tickets = Tickets::new(
             documents.clone(),
             &authority,
@@ -61,11 +85,11 @@ impl House {
         let realtime = Realtime::new(RealtimeDeps {
             documents: documents.clone(),
             log: log.clone(),
-            throttle: engine.throttle(),
+            throttle,
             tickets: Arc::new(tickets),
             guard: Arc::new(guard),
             clock: clock.clone(),
-            entropy,
+            entropy: entropy.clone(),
             recording: Recording::Nothing {
                 reason: "a measurement of the canvas alone",
             },
@@ -80,10 +104,11 @@ impl House {
                 log,
                 realtime,
                 clock,
+                entropy,
                 config: CanvasConfig::default(),
             }),
-            engine,
             scope: of_one_tenant().await?,
+            contended: AtomicU64::new(0),
         })
     }
 
@@ -96,9 +121,17 @@ impl House {
         Ok(key)
     }
 
-    /// Sends a batch of `client`; gives the revision that it made.
+    /// Sends a batch until it is carried out; gives the revision that it made.
     pub(super) async fn send(&self, key: &CanvasKey, batch: &CommandBatch) -> Result<u64> {
-        Ok(self.service.submit(&self.scope, key, batch).await?.rev)
+        loop {
+            match self.service.submit(&self.scope, key, batch).await {
+                Ok(applied) => return Ok(applied.rev),
+                Err(CanvasError::Contended) => {
+                    self.contended.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
@@ -133,21 +166,26 @@ struct Desk {
     seen: AtomicU64,
 }
 
-/// Clients, each of which commits one update after the other.
+/// Clients, each of which commits one update after the other, at one of the nodes in turn.
 pub(super) struct Desks {
-    house: Arc<House>,
+    nodes: Vec<Arc<House>>,
     desks: Vec<Desk>,
     mode: Mode,
 }
 
 impl Desks {
     /// A client for each of `canvases`, which are registered when they are not there.
-    pub(super) async fn open(house: &Arc<House>, canvases: &[String], mode: Mode) -> Result<Self> {
+    pub(super) async fn open(
+        nodes: &[Arc<House>],
+        canvases: &[String],
+        mode: Mode,
+    ) -> Result<Self> {
+        let first = nodes.first().context("a node")?;
         let mut desks = Vec::with_capacity(canvases.len());
         for (at, canvas) in canvases.iter().enumerate() {
-            let key = house.register(canvas).await?;
+            let key = first.register(canvas).await?;
             let node = json!({"node": format!("n{at}"), "type": "note", "props": {"n": 0}});
-            let head = house.service.view(&key).await?.rev;
+            let head = first.service.view(&key).await?.rev;
             let made = batch(
                 &client(at),
                 "made",
@@ -155,11 +193,11 @@ impl Desks {
                 Mode::Strict,
                 &[("node.create", node)],
             )?;
-            let seen = house.send(&key, &made).await?.into();
+            let seen = first.send(&key, &made).await?.into();
             desks.push(Desk { key, seen });
         }
         Ok(Self {
-            house: house.clone(),
+            nodes: nodes.to_vec(),
             desks,
             mode,
         })
@@ -177,11 +215,13 @@ impl Appender for Desks {
         let share = (self.desks.len() / WRITERS).max(1);
         let at = (writer * share + (n as usize % share)) % self.desks.len();
         let desk = self.desks.get(at).context("a desk for each writer")?;
+        let node = self.nodes.get(writer % self.nodes.len());
+        let node = node.context("a node for each writer")?;
         let update = json!({"node": format!("n{at}"), "set": {"n": n}});
         let seen = desk.seen.load(Ordering::Relaxed);
         let commands = [("node.update", update)];
         let batch = batch(&client(at), &n.to_string(), seen, self.mode, &commands)?;
-        let rev = self.house.send(&desk.key, &batch).await?;
+        let rev = node.send(&desk.key, &batch).await?;
         desk.seen.store(rev, Ordering::Relaxed);
         Ok(())
     }

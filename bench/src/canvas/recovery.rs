@@ -28,14 +28,14 @@ const LOOKS: usize = 50;
 /// Measures.
 pub(super) async fn measure() -> Result<Vec<Row>> {
     let folder = crate::ambient::scratch()?;
-    let house = House::open(folder.path()).await?;
+    let (house, engine) = House::open(folder.path()).await?;
     let key = house.register("cv_recovery").await?;
     let head = fill(&house, &key).await?;
     let mut rows = Vec::new();
     for behind in BEHIND {
         rows.push(look(&house, &key, head, behind).await?);
     }
-    house.engine.close().await;
+    engine.close().await;
     Ok(rows)
 }
 

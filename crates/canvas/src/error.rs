@@ -60,6 +60,9 @@ pub enum CanvasError {
     /// Other nodes were faster, again and again.
     #[error("the canvas was changed by other nodes meanwhile")]
     Contended,
+    /// As many changes wait for the canvas as may.
+    #[error("too many changes wait for the canvas")]
+    Crowded,
     /// The registry or the rail refused.
     #[error(transparent)]
     Realtime(#[from] RealtimeError),
@@ -152,7 +155,9 @@ impl From<CanvasError> for Problem {
             )
             .with("fits_to", json!(fits_to)),
             CanvasError::Artifact(error) => error.into(),
-            unable @ (CanvasError::Contended | CanvasError::Busy) => Self::unavailable(&unable),
+            unable @ (CanvasError::Contended | CanvasError::Crowded | CanvasError::Busy) => {
+                Self::unavailable(&unable)
+            }
             CanvasError::Realtime(error) => error.into(),
             CanvasError::Store(error) => Self::unavailable(&error),
         }

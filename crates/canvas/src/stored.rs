@@ -122,6 +122,20 @@ pub(crate) struct Receipt {
     pub(crate) skipped: Vec<Skipped>,
 }
 
+impl Receipt {
+    /// What became of the batch that a commit was made of.
+    pub(crate) fn of(commit: &Commit, fingerprint: Digest, skipped: &[Skipped]) -> Self {
+        Self {
+            fingerprint,
+            rev: commit.rev,
+            epoch: commit.epoch,
+            state_hash: commit.state_hash,
+            rebased_over: commit.rebased_over.clone(),
+            skipped: skipped.to_vec(),
+        }
+    }
+}
+
 /// A snapshot, without its nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {

@@ -295,6 +295,7 @@ fn retry_after(error: &CanvasError) -> Option<Duration> {
             Some(exhausted.verdict.retry_after.max(LOOK_EVERY))
         }
         CanvasError::Contended
+        | CanvasError::Crowded
         | CanvasError::Store(StoreError::Unavailable(_))
         | CanvasError::Realtime(RealtimeError::Store(StoreError::Unavailable(_))) => {
             Some(LOOK_EVERY)

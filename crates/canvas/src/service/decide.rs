@@ -21,13 +21,17 @@ pub(super) struct Next {
 }
 
 /// A batch whose client is not where the canvas is.
+#[derive(Debug)]
 pub(super) struct Away {
     pub(super) kind: Elsewise,
+    /// Where it is.
+    pub(super) base_rev: u64,
     pub(super) conflicts: Vec<Conflict>,
 }
 
 impl CanvasService {
-    /// Carries the batch out on a copy of the state.
+    /// Carries the batch out on a copy of the state. The last commits of `current` may be `staged`, and not
+    /// stored yet.
     ///
     /// # Errors
     /// [`CanvasError::CommandInvalid`] for a command that cannot be carried out on what its client knows.
@@ -35,12 +39,14 @@ impl CanvasService {
         &self,
         key: &CanvasKey,
         current: &Current,
+        staged: &[Arc<StoredCommit>],
         batch: &CommandBatch,
     ) -> Result<Result<Next, Away>, CanvasError> {
         let head = &current.head;
         let away = |kind| {
             Ok(Err(Away {
                 kind,
+                base_rev: batch.base_rev,
                 conflicts: Vec::new(),
             }))
         };
@@ -53,7 +59,7 @@ impl CanvasService {
         if batch.base_rev == head.rev {
             return at_head(&current.state, batch).map(Ok);
         }
-        let missed = self.missed(key, current, batch.base_rev).await?;
+        let missed = self.missed(key, current, staged, batch.base_rev).await?;
         let Some(missed) = missed else {
             return away(Elsewise::Behind);
         };
@@ -63,6 +69,7 @@ impl CanvasService {
             // What would be in the way tells the client which of its commands to look at again.
             Mode::Strict => Err(rebased.err().unwrap_or(Away {
                 kind: Elsewise::Behind,
+                base_rev: batch.base_rev,
                 conflicts: Vec::new(),
             })),
         })
@@ -73,6 +80,7 @@ impl CanvasService {
         &self,
         key: &CanvasKey,
         current: &Current,
+        staged: &[Arc<StoredCommit>],
         base: u64,
     ) -> Result<Option<Vec<Arc<StoredCommit>>>, CanvasError> {
         let head = &current.head;
@@ -83,9 +91,10 @@ impl CanvasService {
         if let Some(recent) = current.recent_after(base) {
             return Ok(Some(recent));
         }
-        let found = self
-            .commits_between(key, base, head.rev, usize::MAX)
-            .await?;
+        let stored = head.rev - staged.len() as u64;
+        let mut found = self.commits_between(key, base, stored, usize::MAX).await?;
+        let unseen = |commit: &&Arc<StoredCommit>| commit.commit.rev > base;
+        found.extend(staged.iter().filter(unseen).cloned());
         let whole = found.len() as u64 == head.rev - base;
         Ok(whole.then_some(found))
     }
@@ -147,6 +156,7 @@ fn rebase(
     }
     Err(Away {
         kind: Elsewise::Behind,
+        base_rev: batch.base_rev,
         conflicts,
     })
 }

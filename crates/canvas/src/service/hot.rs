@@ -1,7 +1,8 @@
 //! Canvases in memory: where each is, and whose turn it is to change it.
 //!
-//! **Invariant:** in a process one task at a time changes a canvas; others read what it has last set.
-//! The store's head decides between processes. Another task tells of its commits, one at a time too.
+//! **Invariant:** in a process one task at a time changes a canvas, for all who want it changed; others
+//! read what it has last set. The store's head decides between processes. Another task tells of its
+//! commits, one at a time too.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,6 +16,7 @@ use parking_lot::Mutex;
 use store::{Cursor, StreamKey, Version};
 use tokio::sync::Mutex as Turns;
 
+use super::lane::Lane;
 use crate::{
     model::State,
     stored::{Head, StoredCommit},
@@ -135,8 +137,10 @@ impl Telling {
 /// One canvas in memory.
 #[derive(Debug, Default)]
 pub(super) struct Hot {
-    /// Held by who changes the canvas.
+    /// Held by who changes the canvas, or brings it into memory.
     pub(super) turn: Turns<()>,
+    /// Changes that wait for that.
+    pub(super) lane: Lane,
     pub(super) telling: Telling,
     current: Mutex<Option<Arc<Current>>>,
     used: AtomicU64,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Commits that may be on their way to the rail; further changes wait for them.
-const BEHIND_MAX: u64 = 64;
+const BEHIND_MAX: u64 = 128;
 
 impl CanvasService {
     /// Where the canvas is, for who only reads.

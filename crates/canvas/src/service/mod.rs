@@ -3,8 +3,10 @@
 mod commit;
 mod compact;
 mod decide;
+mod group;
 mod history;
 mod hot;
+mod lane;
 mod load;
 mod play;
 mod publish;
@@ -13,11 +15,12 @@ mod recover;
 mod replay;
 mod revert;
 mod snapshot;
+mod stage;
 mod submit;
 
 use std::sync::Arc;
 
-use identity::Clock;
+use identity::{Clock, Entropy};
 use realtime::{Backlog, CanvasKey, Realtime, RealtimeError, Told};
 use store::{Appended, Documents, EventLog};
 
@@ -34,9 +37,6 @@ use crate::{
 use hot::Shelf;
 use publish::Teller;
 
-/// How often a change is tried again because another node was faster.
-const TRIES_MAX: usize = 8;
-
 /// What the service stands on.
 pub struct CanvasDeps {
     /// Keeps commits.
@@ -47,6 +47,8 @@ pub struct CanvasDeps {
     pub realtime: Arc<Realtime>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Gives chance: nodes that meet at a canvas do not meet again.
+    pub entropy: Arc<dyn Entropy>,
     /// Settings.
     pub config: CanvasConfig,
 }
@@ -72,12 +74,14 @@ impl Default for CanvasConfig {
     }
 }
 
-/// Canvases, and all that is done to them.
+/// Canvases, and all that is done to them. A clone stands for the same ones.
+#[derive(Clone)]
 pub struct CanvasService {
     documents: Arc<dyn Documents>,
     log: Arc<dyn EventLog>,
     realtime: Arc<Realtime>,
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
     config: CanvasConfig,
     shelf: Arc<Shelf>,
     teller: Arc<Teller>,
@@ -111,6 +115,7 @@ impl CanvasService {
             log,
             realtime,
             clock,
+            entropy,
             config,
         } = deps;
         let shelf = Arc::new(Shelf::default());
@@ -128,6 +133,7 @@ impl CanvasService {
             log,
             realtime,
             clock,
+            entropy,
             config,
             shelf,
             teller,

@@ -1,9 +1,9 @@
 //! Going back: undoing a batch, and restoring a revision.
 
-use identity::Scope;
+use identity::{Scope, UserId};
 use realtime::CanvasKey;
 
-use super::{Applied, CanvasService, TRIES_MAX, commit::Draft, submit::heard};
+use super::{Applied, CanvasService, commit::Draft, hot::Current, lane::Asked};
 use crate::{
     CanvasError, Identity,
     model::{BatchId, Digest},
@@ -28,13 +28,21 @@ pub struct Restore {
 }
 
 impl Undoing {
-    fn fingerprint(&self) -> Digest {
+    pub(super) fn fingerprint(&self) -> Digest {
         Digest::of_parts(&[b"undo", self.batch_id.as_str().as_bytes()])
+    }
+
+    /// What names the batch to take back.
+    pub(super) fn target(&self) -> Identity {
+        Identity {
+            client_id: self.identity.client_id.clone(),
+            batch_id: self.batch_id.clone(),
+        }
     }
 }
 
 impl Restore {
-    fn fingerprint(&self) -> Digest {
+    pub(super) fn fingerprint(&self) -> Digest {
         Digest::of_parts(&[b"restore", &self.rev.to_be_bytes()])
     }
 }
@@ -53,50 +61,43 @@ impl CanvasService {
         undoing: &Undoing,
     ) -> Result<Applied, CanvasError> {
         self.realtime.admit(scope, 0).await?;
-        let hot = self.hot(key);
-        let _turn = hot.turn.lock().await;
-        for _ in 0..TRIES_MAX {
-            let current = self.fresh(key, &hot).await?;
-            let fingerprint = undoing.fingerprint();
-            let before = self
-                .done_before(scope, key, &undoing.identity, &fingerprint)
-                .await?;
-            if let Some(done) = before {
-                return Ok(done);
-            }
-            heard(&hot, &current)?;
-            let target = Identity {
-                client_id: undoing.identity.client_id.clone(),
-                batch_id: undoing.batch_id.clone(),
-            };
-            let receipt = self.receipt(scope, key, &target).await?;
-            let rev = receipt.ok_or(CanvasError::NotFound)?.rev;
-            let commit = self.commit_at(key, rev).await?;
-            let commit = commit.ok_or(CanvasError::NotFound)?.commit;
-            let was = self.state_at(key, rev.saturating_sub(1)).await?;
-            let mut state = current.state.clone();
-            let undo = state.undo(&was, &commit.commands);
-            if undo.effective.is_empty() {
-                return Err(CanvasError::UndoConflict(undo.skipped));
-            }
-            let draft = Draft {
-                identity: &undoing.identity,
-                agent: None,
-                fingerprint,
-                state,
-                effective: undo.effective,
-                base_rev: current.head.rev,
-                mode: None,
-                rebased_over: Vec::new(),
-                undoes: Some(rev),
-                restores: None,
-                skipped: undo.skipped,
-            };
-            if let Some(applied) = self.commit(scope, key, &hot, &current, draft).await? {
-                return Ok(applied);
-            }
+        self.ask(scope, key, Asked::Undo(undoing.clone())).await
+    }
+
+    /// What takes a batch back on the canvas as it is.
+    ///
+    /// # Errors
+    /// As for [`CanvasService::undo`].
+    pub(super) async fn draft_undo<'a>(
+        &self,
+        key: &CanvasKey,
+        user: &UserId,
+        current: &Current,
+        undoing: &'a Undoing,
+    ) -> Result<Draft<'a>, CanvasError> {
+        let receipt = self.receipt(user, key, &undoing.target()).await?;
+        let rev = receipt.ok_or(CanvasError::NotFound)?.rev;
+        let commit = self.commit_at(key, rev).await?;
+        let commit = commit.ok_or(CanvasError::NotFound)?.commit;
+        let was = self.state_at(key, rev.saturating_sub(1)).await?;
+        let mut state = current.state.clone();
+        let undo = state.undo(&was, &commit.commands);
+        if undo.effective.is_empty() {
+            return Err(CanvasError::UndoConflict(undo.skipped));
         }
-        Err(CanvasError::Contended)
+        Ok(Draft {
+            identity: &undoing.identity,
+            agent: None,
+            fingerprint: undoing.fingerprint(),
+            state,
+            effective: undo.effective,
+            base_rev: current.head.rev,
+            mode: None,
+            rebased_over: Vec::new(),
+            undoes: Some(rev),
+            restores: None,
+            skipped: undo.skipped,
+        })
     }
 
     /// Makes the state of an earlier revision the state of the canvas. That begins an epoch: what
@@ -111,38 +112,34 @@ impl CanvasService {
         restore: &Restore,
     ) -> Result<Applied, CanvasError> {
         self.realtime.admit(scope, 0).await?;
-        let hot = self.hot(key);
-        let _turn = hot.turn.lock().await;
-        for _ in 0..TRIES_MAX {
-            let current = self.fresh(key, &hot).await?;
-            let fingerprint = restore.fingerprint();
-            let before = self
-                .done_before(scope, key, &restore.identity, &fingerprint)
-                .await?;
-            if let Some(done) = before {
-                return Ok(done);
-            }
-            heard(&hot, &current)?;
-            if restore.rev > current.head.rev {
-                return Err(CanvasError::NotFound);
-            }
-            let draft = Draft {
-                identity: &restore.identity,
-                agent: None,
-                fingerprint,
-                state: self.state_at(key, restore.rev).await?,
-                effective: Vec::new(),
-                base_rev: current.head.rev,
-                mode: None,
-                rebased_over: Vec::new(),
-                undoes: None,
-                restores: Some(restore.rev),
-                skipped: Vec::new(),
-            };
-            if let Some(applied) = self.commit(scope, key, &hot, &current, draft).await? {
-                return Ok(applied);
-            }
+        self.ask(scope, key, Asked::Restore(restore.clone())).await
+    }
+
+    /// What makes the state of an earlier revision the state of the canvas.
+    ///
+    /// # Errors
+    /// As for [`CanvasService::restore`].
+    pub(super) async fn draft_restore<'a>(
+        &self,
+        key: &CanvasKey,
+        current: &Current,
+        restore: &'a Restore,
+    ) -> Result<Draft<'a>, CanvasError> {
+        if restore.rev > current.head.rev {
+            return Err(CanvasError::NotFound);
         }
-        Err(CanvasError::Contended)
+        Ok(Draft {
+            identity: &restore.identity,
+            agent: None,
+            fingerprint: restore.fingerprint(),
+            state: self.state_at(key, restore.rev).await?,
+            effective: Vec::new(),
+            base_rev: current.head.rev,
+            mode: None,
+            rebased_over: Vec::new(),
+            undoes: None,
+            restores: Some(restore.rev),
+            skipped: Vec::new(),
+        })
     }
 }

@@ -65,12 +65,17 @@ impl CanvasService {
         Ok(self.documents.list(&prefix.partition, &listing).await?)
     }
 
+    /// Whether so much was committed since the last snapshot that there is to be another.
+    pub(super) fn snapshot_is_due(&self, head: &Head) -> bool {
+        let commits = head.rev - head.snapshot_rev;
+        let bytes = head.log_bytes - head.snapshot_log_bytes;
+        commits >= self.config.snapshot_commits || bytes >= self.config.snapshot_bytes
+    }
+
     /// Makes a snapshot when one is due; a failure only makes the next load longer.
     pub(super) async fn snapshot_if_due(&self, key: &CanvasKey, current: &mut Current) -> bool {
         let head = &current.head;
-        let commits = head.rev - head.snapshot_rev;
-        let bytes = head.log_bytes - head.snapshot_log_bytes;
-        if commits < self.config.snapshot_commits && bytes < self.config.snapshot_bytes {
+        if !self.snapshot_is_due(head) {
             return false;
         }
         let made = match put_snapshot(Batch::new(), key, head, &current.state) {

@@ -76,6 +76,7 @@ impl Ground {
             log: self.log.clone(),
             realtime,
             clock: world.clock.clone(),
+            entropy: world.entropy.clone(),
             config: self.config.clone(),
         })
     }

@@ -31,6 +31,7 @@ impl Canvases {
             log: foundation.events(),
             realtime: Arc::clone(realtime),
             clock: Arc::clone(&foundation.clock),
+            entropy: Arc::clone(&foundation.entropy),
             config: CanvasConfig::default(),
         }));
         let exports = Arc::new(Exports::new(Arc::clone(&service), Arc::clone(assets)));
