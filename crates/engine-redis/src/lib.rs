@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use deadpool_redis::redis::Client;
 use identity::{Clock, Entropy, TicketOffice};
-use store::{Bus, EventLog, StoreError, Throttle};
+use store::{Bus, EventLog, Relocation, StoreError, Throttle};
 
 pub use config::{Fsync, Policy, Promise, RedisConfig, Wait};
 pub use credentials::{ClientIdentity, RedisCredentials, RedisPassword, TrustedAuthorities};
@@ -90,6 +90,12 @@ impl Redis {
     #[must_use]
     pub fn events(&self) -> Arc<dyn EventLog> {
         Arc::clone(&self.events) as Arc<dyn EventLog>
+    }
+
+    /// The same event streams, to be moved.
+    #[must_use]
+    pub fn relocation(&self) -> Arc<dyn Relocation> {
+        Arc::clone(&self.events) as Arc<dyn Relocation>
     }
 
     /// What all nodes tell each other.

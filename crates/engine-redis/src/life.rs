@@ -39,6 +39,11 @@ impl Life {
     pub(crate) fn epoch(self, begun: u32) -> Epoch {
         Epoch((self.0 ^ begun).max(1))
     }
+
+    /// What a stream has to be begun with to be in `epoch`.
+    pub(crate) fn begun(self, epoch: Epoch) -> u32 {
+        self.0 ^ epoch.0
+    }
 }
 
 /// Which run of a server this is.

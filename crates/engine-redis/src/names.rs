@@ -50,8 +50,37 @@ impl Names {
         if in_day_ms >= DAY_MS - SKEW_MS {
             days.push(today + 1);
         }
-        let name = |day| format!("{{{}:{stream}}}:k:{day}", self.0);
+        let name = |day| self.bucket(stream, day);
         days.into_iter().map(name).collect()
+    }
+
+    /// All buckets of a stream that may be there; a key of the last day is in one of them.
+    pub(crate) fn buckets_kept(&self, stream: &StreamKey, now: Timestamp) -> Vec<String> {
+        let today = now.unix_ms().div_euclid(DAY_MS);
+        let days = today - 2..=today + 1;
+        days.map(|day| self.bucket(stream, day)).collect()
+    }
+
+    fn bucket(&self, stream: &StreamKey, day: i64) -> String {
+        format!("{{{}:{stream}}}:k:{day}", self.0)
+    }
+
+    /// What the names of all events' keys look like, for `SCAN`.
+    pub(crate) fn all_events(&self) -> String {
+        let mut pattern = String::from("{");
+        for character in self.0.chars() {
+            if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        pattern + ":tenants/*}:e"
+    }
+
+    /// The stream's name, of the name of its events' key.
+    pub(crate) fn of_events<'a>(&self, key: &'a str) -> Option<&'a str> {
+        let name = key.strip_prefix('{')?.strip_prefix(&*self.0)?;
+        name.strip_prefix(':')?.strip_suffix("}:e")
     }
 
     /// The channel of a topic of the bus.
@@ -100,6 +129,16 @@ mod tests {
         for bucket in names.buckets(&stream, Timestamp::from_unix_ms(0)) {
             assert!(bucket.starts_with(&format!("{tag}:k:")), "{bucket}");
         }
+    }
+
+    #[test]
+    fn the_key_of_events_tells_its_stream() {
+        let names = Names::new("te[na]*ntry");
+        let events = names.stream(&stream()).events;
+        assert_eq!(names.of_events(&events), Some(stream().as_str()));
+        assert_eq!(names.of_events("{te:tenants/t_a/prod/chat/th_1}:e"), None);
+        let pattern = names.all_events();
+        assert_eq!(pattern, "{te\\[na\\]\\*ntry:tenants/*}:e");
     }
 
     #[test]

@@ -20,6 +20,15 @@ pub(crate) static APPEND: LazyLock<Script> =
 /// Reads bounds and a page of events.
 pub(crate) static READ: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("lua/read.lua")));
+/// Puts events of another engine behind the head.
+pub(crate) static IMPORT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/import.lua")));
+/// Gives a stream another epoch.
+pub(crate) static RENEW: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/renew.lua")));
+/// Removes all events of a stream.
+pub(crate) static ERASE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/erase.lua")));
 /// Removes the oldest events.
 pub(crate) static TRIM: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("lua/trim.lua")));

@@ -8,7 +8,10 @@
 use async_trait::async_trait;
 use identity::{SystemAuthority, Timestamp};
 
-use crate::{Bounds, Cursor, Epoch, EventLog, Idempotency, NewEvent, StoreError, StreamKey};
+use crate::{
+    Bounds, Cursor, EVENT_BYTES_MAX, Epoch, EventLog, Idempotency, NewEvent, READ_EVENTS_MAX,
+    StoreError, StreamKey,
+};
 
 /// Some of an engine's streams.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,7 +59,7 @@ pub trait Relocation: EventLog {
         stream: &StreamKey,
         now: Timestamp,
     ) -> Result<Vec<(u64, Idempotency)>, StoreError>;
-    /// Puts at most [`READ_EVENTS_MAX`](crate::READ_EVENTS_MAX) events behind `after`.
+    /// Puts at most [`READ_EVENTS_MAX`] events behind `after`.
     async fn import(
         &self,
         stream: &StreamKey,
@@ -67,4 +70,17 @@ pub trait Relocation: EventLog {
     async fn renew(&self, stream: &StreamKey, epoch: Epoch) -> Result<(), StoreError>;
     /// Removes the events and keys of the stream. What is appended later is in `next`.
     async fn erase(&self, stream: &StreamKey, next: Epoch) -> Result<(), StoreError>;
+}
+
+/// Holds the limits of an import, for engines.
+///
+/// # Errors
+/// [`StoreError::Limit`].
+pub fn check_import(events: &[NewEvent]) -> Result<(), StoreError> {
+    let fits = |event: &NewEvent| event.body.len() <= EVENT_BYTES_MAX;
+    if events.len() <= READ_EVENTS_MAX && events.iter().all(fits) {
+        return Ok(());
+    }
+    let why = format!("an import has at most {READ_EVENTS_MAX} events of {EVENT_BYTES_MAX} bytes");
+    Err(StoreError::Limit(why))
 }

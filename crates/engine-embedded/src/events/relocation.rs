@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use identity::{SystemAuthority, Timestamp};
 use rusqlite::Connection;
 use store::{
-    Cursor, EVENT_BYTES_MAX, Epoch, Idempotency, ImportError, NewEvent, READ_EVENTS_MAX,
-    Relocation, StoreError, StreamKey, StreamsPage,
+    Cursor, Epoch, Idempotency, ImportError, NewEvent, Relocation, StoreError, StreamKey,
+    StreamsPage, check_import,
 };
 use tokio::sync::oneshot;
 
@@ -59,14 +59,7 @@ impl Relocation for EmbeddedEventLog {
         after: Cursor,
         events: Vec<NewEvent>,
     ) -> Result<(), ImportError> {
-        let large = events
-            .iter()
-            .any(|event| event.body.len() > EVENT_BYTES_MAX);
-        if large || events.len() > READ_EVENTS_MAX {
-            let why =
-                format!("at most {READ_EVENTS_MAX} events of {EVENT_BYTES_MAX} bytes at a time");
-            return Err(StoreError::Limit(why).into());
-        }
+        check_import(&events)?;
         let (reply, answer) = oneshot::channel();
         let bytes = events.iter().map(|event| event.body.len()).sum();
         let stream = stream.clone();

@@ -127,16 +127,15 @@ impl EventWriter {
         after: Cursor,
         events: Vec<NewEvent>,
     ) -> Result<Result<(), ImportError>, Fault> {
-        let found = self.streams.find(connection, key)?;
-        let found = found.filter(|stream| stream.head > 0).map(|stream| Bounds {
+        let found = self.streams.find(connection, key)?.map(|stream| Bounds {
             epoch: stream.epoch,
             oldest: stream.oldest,
             head: stream.head,
         });
         match found {
             Some(bounds) if bounds.at_head() == after => {}
-            Some(bounds) => return Ok(Err(ImportError::Elsewhere(bounds))),
-            None => self.streams.begin(connection, key, after)?,
+            Some(bounds) if bounds.head > 0 => return Ok(Err(ImportError::Elsewhere(bounds))),
+            _ => self.streams.begin(connection, key, after)?,
         }
         let stream = self.streams.find_or_create(connection, key)?;
         let (id, mut cursor) = (stream.id, after);

@@ -8,19 +8,18 @@
 
 use std::sync::Arc;
 
-use deadpool_redis::redis::{
-    self, Cmd, Pipeline, RedisResult, ServerErrorKind, Value,
-    aio::{ConnectionLike as _, MultiplexedConnection},
-};
+use deadpool_redis::redis::{self, Cmd, Pipeline, Value};
 use store::{AppendError, Appended, Cursor, EVENT_BYTES_MAX, NewEvent, StoreError, StreamKey};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::timeout,
 };
 
-use super::read::id;
+use super::{
+    read::{id, salt_of},
+    send::Sending,
+};
 use crate::{
-    Wait,
     error::Fault,
     lanes::{COMMAND_WAIT_MAX, Lanes},
     life::Life,
@@ -179,50 +178,22 @@ impl Worker {
         pipeline: Pipeline,
         count: usize,
     ) -> Result<impl Iterator<Item = Outcome>, StoreError> {
-        let place = self.lanes.place();
-        let mut taken = None;
-        let sent = timeout(COMMAND_WAIT_MAX, async {
-            let lane = taken.insert(self.lanes.take_at(self.at).await?).lane()?;
-            lane.writable()?;
-            let wait = self.lanes.policy().wait;
-            let values = send(lane.connection(), pipeline, count, wait).await;
-            Ok(values.map(|values| (values, lane.life())))
-        });
-        let fault = match sent.await {
-            Ok(Ok(Ok((values, life)))) => {
-                self.replicated(values.get(count))?;
-                let values = values.into_iter().take(count);
-                return Ok(values.map(move |value| self.outcome(value, life)));
-            }
-            Ok(Ok(Err(cause))) => Fault::of(place, &cause),
-            Ok(Err(unsent)) => return Err(unsent),
-            Err(_) => Fault::late(place),
+        let sending = Sending {
+            lanes: &self.lanes,
+            script: &scripts::APPEND,
+            count,
         };
-        if let (Some(taken), true) = (&taken, fault.connection_lost) {
-            self.lanes.give_up(taken);
-        }
-        Err(fault.error)
-    }
-
-    /// Whether as many replicas have the events as the policy asks for.
-    fn replicated(&self, waited: Option<&Value>) -> Result<(), StoreError> {
-        match (self.lanes.policy().wait, waited) {
-            (None, _) => Ok(()),
-            (Some(wait), Some(Value::Int(have))) if *have >= i64::from(wait.replicas) => Ok(()),
-            (Some(wait), Some(Value::Int(have))) => Err(StoreError::Unavailable(format!(
-                "{have} replicas of the Redis at {} had the event in time, and {} must",
-                self.lanes.place(),
-                wait.replicas
-            ))),
-            (Some(_), _) => Err(Fault::strange(self.lanes.place())),
-        }
+        let (values, life) = sending.commit(self.at, |_| pipeline).await?;
+        Ok(values
+            .into_iter()
+            .map(move |value| self.outcome(value, life)))
     }
 
     /// What the script answered to one append.
     fn outcome(&self, value: Value, life: Life) -> Outcome {
-        let appended = |known: i64, entry: &[u8]| {
+        let appended = |known: i64, entry: &[u8], salt: &[u8]| {
             let (begun, seq) = id(entry)?;
-            let epoch = life.epoch(begun);
+            let epoch = life.epoch(begun ^ salt_of(salt)?);
             Some(Appended {
                 cursor: Cursor { epoch, seq },
                 duplicate: known == 1,
@@ -231,9 +202,12 @@ impl Worker {
         match value {
             Value::Array(parts) => match parts.as_slice() {
                 [Value::Int(2)] => Err(AppendError::IdempotencyConflict),
-                [Value::Int(known), Value::BulkString(entry)] => {
-                    appended(*known, entry).ok_or_else(|| Fault::strange(self.lanes.place()).into())
-                }
+                [
+                    Value::Int(known),
+                    Value::BulkString(entry),
+                    Value::BulkString(salt),
+                ] => appended(*known, entry, salt)
+                    .ok_or_else(|| Fault::strange(self.lanes.place()).into()),
                 _ => Err(Fault::strange(self.lanes.place()).into()),
             },
             Value::ServerError(cause) => {
@@ -242,56 +216,4 @@ impl Worker {
             _ => Err(Fault::strange(self.lanes.place()).into()),
         }
     }
-}
-
-/// Sends a pipeline of `count` appends and the wait for replicas. Scripts that the server does not
-/// know were not run: those alone are sent again.
-async fn send(
-    mut connection: MultiplexedConnection,
-    mut pipeline: Pipeline,
-    count: usize,
-    wait: Option<Wait>,
-) -> RedisResult<Vec<Value>> {
-    add_wait(&mut pipeline, wait);
-    let expected = count + usize::from(wait.is_some());
-    let mut values = connection
-        .req_packed_commands(&pipeline, 0, expected)
-        .await?;
-    let unknown: Vec<usize> = values
-        .iter()
-        .enumerate()
-        .filter(|(_, value)| is_unknown(value))
-        .map(|(at, _)| at)
-        .collect();
-    if unknown.is_empty() {
-        return Ok(values);
-    }
-    scripts::APPEND.load_async(&mut connection).await?;
-    let mut again = Pipeline::with_capacity(unknown.len() + 1);
-    for (at, command) in pipeline.cmd_iter().enumerate() {
-        if unknown.contains(&at) {
-            again.add_command(command.clone());
-        }
-    }
-    add_wait(&mut again, wait);
-    let expected = unknown.len() + usize::from(wait.is_some());
-    let second = connection.req_packed_commands(&again, 0, expected).await?;
-    for (at, value) in unknown.into_iter().chain([count]).zip(second) {
-        if let Some(slot) = values.get_mut(at) {
-            *slot = value;
-        }
-    }
-    Ok(values)
-}
-
-fn add_wait(pipeline: &mut Pipeline, wait: Option<Wait>) {
-    if let Some(wait) = wait {
-        let ms = u64::try_from(wait.at_most.as_millis()).unwrap_or(u64::MAX);
-        pipeline.cmd("WAIT").arg(wait.replicas).arg(ms);
-    }
-}
-
-/// Whether the server did not know the script.
-fn is_unknown(value: &Value) -> bool {
-    matches!(value, Value::ServerError(cause) if cause.kind() == Some(ServerErrorKind::NoScript))
 }

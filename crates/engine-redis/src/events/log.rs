@@ -21,10 +21,10 @@ use crate::{
 const TRIM_EVENTS_MAX: u64 = 10_000;
 
 pub(crate) struct RedisEventLog {
-    lanes: Arc<Lanes>,
-    names: Names,
+    pub(super) lanes: Arc<Lanes>,
+    pub(super) names: Names,
     appender: Appender,
-    reader: Arc<Reader>,
+    pub(super) reader: Arc<Reader>,
     listener: Arc<Listener>,
 }
 

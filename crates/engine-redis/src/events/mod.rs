@@ -9,6 +9,8 @@
 mod append;
 mod log;
 mod read;
+mod relocation;
+mod send;
 mod tail;
 
 pub(crate) use append::Appender;

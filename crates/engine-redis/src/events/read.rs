@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// For how long a stream that somebody looked at, and nobody wrote to, keeps its life: a week.
-const UNWRITTEN_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+pub(super) const UNWRITTEN_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Reads streams.
 pub(crate) struct Reader {
@@ -27,6 +27,7 @@ pub(crate) struct Reader {
 
 /// What the script found.
 struct Found {
+    begun: u32,
     bounds: Bounds,
     events: Vec<StoredEvent>,
 }
@@ -38,6 +39,11 @@ impl Reader {
 
     pub(crate) async fn bounds(&self, names: &StreamNames) -> Result<Bounds, StoreError> {
         Ok(self.find(names, None, 0).await?.bounds)
+    }
+
+    /// The number that the stream was begun with: its events' ids and its keys begin with it.
+    pub(crate) async fn begun(&self, names: &StreamNames) -> Result<u32, StoreError> {
+        Ok(self.find(names, None, 0).await?.begun)
     }
 
     pub(crate) async fn page(
@@ -96,6 +102,14 @@ pub(crate) fn id(value: &[u8]) -> Option<(u32, u64)> {
     Some((begun.parse().ok()?, seq.parse().ok()?))
 }
 
+/// What the epoch of a stream of another engine differs by: `^<number>`, or nothing for all others.
+pub(crate) fn salt_of(value: &[u8]) -> Option<u32> {
+    match std::str::from_utf8(value).ok()? {
+        "" => Some(0),
+        salt => salt.strip_prefix('^')?.parse().ok(),
+    }
+}
+
 fn text(value: Value) -> Option<Vec<u8>> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
@@ -108,7 +122,7 @@ impl Found {
         let Value::Array(parts) = value else {
             return None;
         };
-        let [last, oldest, page]: [Value; 3] = parts.try_into().ok()?;
+        let [last, oldest, page, salt]: [Value; 4] = parts.try_into().ok()?;
         let (begun, head) = id(&text(last)?)?;
         let oldest = text(oldest)?;
         let oldest = if oldest.is_empty() {
@@ -119,7 +133,7 @@ impl Found {
         let Value::Array(page) = page else {
             return None;
         };
-        let epoch = life.epoch(begun);
+        let epoch = life.epoch(begun ^ salt_of(&text(salt)?)?);
         let mut events = Vec::with_capacity(page.len() / 2);
         let mut page = page.into_iter();
         while let (Some(entry), Some(body)) = (page.next(), page.next()) {
@@ -138,6 +152,10 @@ impl Found {
             oldest,
             head,
         };
-        Some(Self { bounds, events })
+        Some(Self {
+            begun,
+            bounds,
+            events,
+        })
     }
 }

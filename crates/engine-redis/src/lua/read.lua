@@ -2,7 +2,7 @@
 -- What a stream holds, and a page of it.
 -- KEYS: the events, the stream's life. ARGV: the seq after which to read or nothing for the oldest,
 -- most events, most bytes, a number drawn for a new life, for how many ms a life without events is kept.
--- Returns {id of the last event ever, id of the oldest or nothing, {id, body, ...}}.
+-- Returns {id of the last event ever, id of the oldest or nothing, {id, body, ...}, salt (see append.lua)}.
 local events, meta = KEYS[1], KEYS[2]
 local after, limit, bytes_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local info = redis.pcall('XINFO', 'STREAM', events)
@@ -15,8 +15,9 @@ if info.err then
     begun = ARGV[4]
     redis.call('SET', meta, begun, 'PX', ARGV[5])
   end
-  return {begun .. '-0', '', {}}
+  return {begun .. '-0', '', {}, ''}
 end
+local salt = string.match(redis.call('GET', meta) or '', '%^%d+$') or ''
 local last, oldest = '', ''
 for i = 1, #info, 2 do
   if info[i] == 'last-generated-id' then
@@ -38,7 +39,7 @@ while count < limit do
     local body = event[2][2]
     bytes = bytes + #body
     if count > 0 and bytes > bytes_max then
-      return {last, oldest, page}
+      return {last, oldest, page, salt}
     end
     count = count + 1
     page[2 * count - 1], page[2 * count] = event[1], body
@@ -48,4 +49,4 @@ while count < limit do
     break
   end
 end
-return {last, oldest, page}
+return {last, oldest, page, salt}

@@ -4,6 +4,10 @@ mod events {
     store::events_contract!(crate::subject::engine);
 }
 
+mod relocation {
+    store::relocation_contract!(crate::subject::engine);
+}
+
 mod throttle {
     store::throttle_contract!(crate::subject::engine);
 }

@@ -18,7 +18,7 @@ use deadpool_redis::redis::{self, Client, Value};
 use identity::{Clock as _, Env, SystemAuthority, Timestamp};
 use parking_lot::Mutex;
 use store::{
-    Bus, EventLog, Throttle,
+    Bus, EventLog, Relocation, Throttle,
     contract::{Scopes, Subject},
 };
 use tenantry_engine_redis::{
@@ -191,6 +191,7 @@ macro_rules! subject {
 
 subject!(dyn Bus, |engine| engine.handle().bus());
 subject!(dyn EventLog, |engine| engine.handle().events());
+subject!(dyn Relocation, |engine| engine.handle().relocation());
 subject!(dyn Throttle, |engine| {
     engine.handle().throttle_by(engine.world.clock.clone())
 });
