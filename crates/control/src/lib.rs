@@ -57,8 +57,9 @@ pub use named::{Apps, NamedKind, NamedRecord, NamedRecords, Projects, Surfaces};
 pub use password::{Password, PasswordCost};
 pub use rate::Rate;
 pub use registry::{
-    Backend, BackendName, Breadth, CheckReport, Fingerprint, Need, Registry, RegistryProblem,
-    Resolved, ResourceKind, Route, RouteId, RouteOwner, RoutePlace, RouteRow, RouteTarget,
+    Backend, BackendName, Breadth, CheckReport, Fingerprint, FormerTarget, Need, Registry,
+    RegistryProblem, Resolved, ResourceKind, Route, RouteId, RouteOwner, RoutePlace, RouteRow,
+    RouteTarget,
 };
 #[cfg(feature = "http")]
 pub use routes::{openapi, routes};

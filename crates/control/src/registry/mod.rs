@@ -10,6 +10,7 @@
 
 mod backend;
 mod check;
+mod former;
 mod need;
 mod row;
 mod rows;
@@ -21,6 +22,7 @@ use store::{Batch, DocKey, Page, PageRequest, Versioned};
 
 pub use backend::Backend;
 pub use check::{CheckReport, RegistryProblem};
+pub use former::FormerTarget;
 pub use need::{Breadth, Need};
 pub use row::{
     BackendName, Fingerprint, ResourceKind, Route, RouteId, RouteOwner, RoutePlace, RouteRow,

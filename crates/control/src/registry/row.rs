@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 
+use super::FormerTarget;
 use crate::{ControlError, SecretRef, name::is_slug};
 
 /// Longest kind or backend name, in bytes.
@@ -208,6 +209,9 @@ pub struct RouteRow {
     /// Whether writes wait, because what is there is being moved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// Where it sent its place before, while that counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<FormerTarget>,
 }
 
 impl RouteRow {
@@ -219,6 +223,7 @@ impl RouteRow {
             place,
             target,
             held: false,
+            former: Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use identity::Env;
 
-use super::{Fingerprint, ResourceKind, RouteRow, RouteTarget};
+use super::{Fingerprint, FormerTarget, ResourceKind, RoutePlace, RouteRow, RouteTarget};
 
 /// Where a row sends its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,18 @@ impl Resolved {
     #[must_use]
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// For whom the row is.
+    #[must_use]
+    pub fn place(&self) -> &RoutePlace {
+        &self.row.place
+    }
+
+    /// Where it sent its place before; some may not count any more.
+    #[must_use]
+    pub fn former(&self) -> &[FormerTarget] {
+        &self.row.former
     }
 
     /// Whether writes wait until the records have been moved.
