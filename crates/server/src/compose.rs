@@ -16,6 +16,7 @@ pub(crate) mod profile;
 mod redis;
 mod routed;
 mod routed_bus;
+mod routed_tail;
 mod router;
 mod s3;
 mod search;

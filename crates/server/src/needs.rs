@@ -28,6 +28,20 @@ pub(crate) enum Port {
     Tickets,
 }
 
+impl Port {
+    /// What is kept behind it, for messages.
+    pub(crate) const fn holds(self) -> &'static str {
+        match self {
+            Self::Documents => "documents",
+            Self::Events => "events",
+            Self::Throttle => "rates",
+            Self::Objects => "objects",
+            Self::Bus => "messages",
+            Self::Tickets => "tickets",
+        }
+    }
+}
+
 /// One kind of resource.
 pub(crate) struct Kind {
     /// Its name in the registry.

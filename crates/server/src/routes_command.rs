@@ -56,14 +56,23 @@ pub(crate) async fn migrate(args: MigrateArgs) -> anyhow::Result<String> {
             .map(|to| target(to, &args.target, &args.secrets))
             .transpose()?,
     };
-    let Moved { copied, kept } = compose::migrate(&config, &order).await?;
-    Ok(match to {
-        Some(to) => format!(
-            "{} is served by {to}: {copied} documents copied, {kept} were there",
-            kind.name
-        ),
-        None => format!("writes to {} are let through", kind.name),
-    })
+    let moved = compose::migrate(&config, &order).await?;
+    Ok(told(&order, to, &moved))
+}
+
+fn told(order: &Order, to: Option<&str>, moved: &Moved) -> String {
+    let Moved { copied, kept, .. } = moved;
+    let (kind, what) = (order.kind.name, order.kind.port.holds());
+    let mut told = match to {
+        Some(to) => format!("{kind} is served by {to}: {copied} {what} copied, {kept} were there"),
+        None => format!("writes to {kind} are let through"),
+    };
+    if let Some(why) = &moved.unfinished {
+        told.push_str(&format!(
+            "\ndo not route {kind} back to where it was without `migrate`: what was left there still looks current ({why})"
+        ));
+    }
+    told
 }
 
 fn target(backend: &str, config: &str, secrets: &[String]) -> anyhow::Result<RouteTarget> {
@@ -117,8 +126,14 @@ async fn set(control: &Control, args: &SetArgs) -> anyhow::Result<String> {
     }
     missing.finish()?;
     let read = control.routes().row(&row.kind, &row.place).await?;
-    let held = read.as_ref().is_some_and(|read| read.value.held);
-    let row = RouteRow { held, ..row };
+    // A move that is under way goes on.
+    let row = match read.as_ref().map(|read| read.value.clone()) {
+        Some(before) => RouteRow {
+            target: row.target,
+            ..before
+        },
+        None => row,
+    };
     control.routes().store(&row, read.as_ref()).await?;
     Ok(format!("set the route of {}", row.kind))
 }

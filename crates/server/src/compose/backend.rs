@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use control::RouteTarget;
 use futures_util::FutureExt;
-use identity::{DirectoryUnavailable, TicketGrant, TicketOffice};
+use identity::{DirectoryUnavailable, SystemAuthority, TicketGrant, TicketOffice, Timestamp};
 use store::{
     AppendError, Appended, Batch, Blobs, Bounds, Bus, CommitError, Cursor, Disposition, DocKey,
-    Document, Documents, EventLog, Hearing, Listing, NewEvent, ObjectHead, ObjectKey, Partition,
-    PresignedPost, PresignedUrl, Quota, Read, StoreError, StreamKey, Tail, Throttle, ThrottleKey,
-    Topic, UploadPromise, Verdict, Version,
+    Document, Documents, Epoch, EventLog, Hearing, Idempotency, ImportError, Listing, NewEvent,
+    ObjectHead, ObjectKey, Partition, PresignedPost, PresignedUrl, Quota, Read, Relocation,
+    StoreError, StreamKey, StreamsPage, Tail, Throttle, ThrottleKey, Topic, UploadPromise, Verdict,
+    Version,
 };
 use tokio::sync::OnceCell;
 
@@ -48,6 +49,8 @@ pub(super) trait Health: Send + Sync {
 pub(super) struct Opened {
     pub(super) documents: Option<Arc<dyn Documents>>,
     pub(super) events: Option<Arc<dyn EventLog>>,
+    /// The same event logs, to be moved.
+    pub(super) relocation: Option<Arc<dyn Relocation>>,
     pub(super) throttle: Option<Arc<dyn Throttle>>,
     pub(super) blobs: Option<Arc<dyn Blobs>>,
     pub(super) bus: Option<Arc<dyn Bus>>,
@@ -143,6 +146,11 @@ impl Backend {
         opened.ok_or_else(|| self.lacks("event log"))
     }
 
+    async fn relocation(&self) -> Result<&dyn Relocation, StoreError> {
+        let opened = self.opened().await?.relocation.as_deref();
+        opened.ok_or_else(|| self.lacks("event log"))
+    }
+
     async fn throttle(&self) -> Result<&dyn Throttle, StoreError> {
         let opened = self.opened().await?.throttle.as_deref();
         opened.ok_or_else(|| self.lacks("rates"))
@@ -215,6 +223,47 @@ impl EventLog for Backend {
 
     async fn trim(&self, stream: &StreamKey, up_to: u64) -> Result<(), StoreError> {
         self.call(async { self.events().await?.trim(stream, up_to).await })
+            .await
+    }
+}
+
+#[async_trait]
+impl Relocation for Backend {
+    async fn streams(
+        &self,
+        authority: &SystemAuthority,
+        after: Option<String>,
+    ) -> Result<StreamsPage, StoreError> {
+        let listed = async { self.relocation().await?.streams(authority, after).await };
+        self.call_for(PAGE_MAX, listed).await
+    }
+
+    async fn keys(
+        &self,
+        stream: &StreamKey,
+        now: Timestamp,
+    ) -> Result<Vec<(u64, Idempotency)>, StoreError> {
+        let listed = async { self.relocation().await?.keys(stream, now).await };
+        self.call_for(PAGE_MAX, listed).await
+    }
+
+    async fn import(
+        &self,
+        stream: &StreamKey,
+        after: Cursor,
+        events: Vec<NewEvent>,
+    ) -> Result<(), ImportError> {
+        let imported = async { self.relocation().await?.import(stream, after, events).await };
+        self.call_for(PAGE_MAX, imported).await
+    }
+
+    async fn renew(&self, stream: &StreamKey, epoch: Epoch) -> Result<(), StoreError> {
+        self.call(async { self.relocation().await?.renew(stream, epoch).await })
+            .await
+    }
+
+    async fn erase(&self, stream: &StreamKey, next: Epoch) -> Result<(), StoreError> {
+        self.call(async { self.relocation().await?.erase(stream, next).await })
             .await
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn open(opener: &Opener) -> Result<Opened, Trouble> {
         tickets: Some(opener.tickets(&documents)),
         documents: Some(documents),
         events: Some(observed::events(engine.events(), EMBEDDED)),
+        relocation: Some(engine.relocation()),
         throttle: Some(observed::throttle(engine.throttle(), EMBEDDED)),
         blobs: None,
         bus: Some(observed::bus(engine.bus(), EMBEDDED)),

@@ -75,6 +75,7 @@ pub(super) async fn open(opener: &Opener, target: &RouteTarget) -> Result<Opened
         tickets: Some(opener.tickets(&documents)),
         documents: Some(documents),
         events: None,
+        relocation: None,
         throttle: None,
         blobs: None,
         bus: None,

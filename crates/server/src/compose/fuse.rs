@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use identity::DirectoryUnavailable;
 use recloser::{AsyncRecloser, Error, Recloser};
-use store::{AppendError, CommitError, StoreError};
+use store::{AppendError, CommitError, ImportError, StoreError};
 use tokio::sync::Semaphore;
 
 /// Calls to one backend at a time; further ones wait for [`PLACE_MAX`].
@@ -47,6 +47,12 @@ impl Outage for DirectoryUnavailable {
 }
 
 impl Outage for CommitError {
+    fn is_outage(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_outage())
+    }
+}
+
+impl Outage for ImportError {
     fn is_outage(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_outage())
     }

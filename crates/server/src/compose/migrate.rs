@@ -1,16 +1,17 @@
-//! Moving a kind of documents from one engine to another: held, copied, compared, switched by one row, let go.
+//! Moving a kind of resource from one backend to another: copied, held, compared, switched by one row, let go.
 //!
-//! **Invariant:** while anything is copied, nothing of it is written: the row says that it is held, every node
-//! knows that before the first document is read, and refuses writes with 503. The row is switched only when
-//! both engines hold the same, and writes are let through only when every node follows the new row.
+//! **Invariant:** the row is switched only when both backends hold the same and nothing is written: the row says that
+//! it is held, every node knows that before what was copied is compared, and refuses writes with 503. They are let
+//! through only when every node follows the new row.
 
-mod copy;
+mod documents;
+mod events;
 
 use std::{sync::Arc, time::Duration};
 
 use control::{Control, FRESH_MAX, RoutePlace, RouteRow, RouteTarget};
 use identity::{Env, SystemAuthority, TenantId};
-use store::{PageRequest, Partition, Versioned};
+use store::{Home, PageRequest, Partition, Versioned};
 
 use super::{
     backend::{Backend, Trouble},
@@ -24,7 +25,8 @@ use crate::{
     startup::Missing,
 };
 
-use copy::copy;
+use documents::copy;
+use events::Streams;
 
 /// How long the new backend may take to say that it is there.
 const TARGET_MAX: Duration = Duration::from_secs(12);
@@ -42,9 +44,11 @@ pub(crate) struct Order {
 /// What was done.
 #[derive(Debug, Default)]
 pub(crate) struct Moved {
-    /// Documents that were copied now, and those that an earlier attempt had copied.
+    /// Documents, events or objects that were copied now, and those that an earlier attempt had copied.
     pub(crate) copied: u64,
     pub(crate) kept: u64,
+    /// Why streams that were left behind are not finished with.
+    pub(crate) unfinished: Option<String>,
 }
 
 /// Carries an order out, or goes on with one that was interrupted.
@@ -55,9 +59,10 @@ pub(crate) async fn migrate(config: &Config, order: &Order) -> anyhow::Result<Mo
     let mut missing = Missing::default();
     let opened = open(config, &mut missing).await?;
     let mover = Mover::new(&opened, order);
+    let mut moved = Moved::default();
     let Some(target) = &order.target else {
-        mover.let_go().await?;
-        return Ok(Moved::default());
+        mover.finish(&mut moved).await?;
+        return Ok(moved);
     };
     mover.check(target).await?;
     if mover
@@ -66,24 +71,34 @@ pub(crate) async fn migrate(config: &Config, order: &Order) -> anyhow::Result<Mo
         .is_some_and(|row| row.value.target == *target)
     {
         // It was interrupted after the switch.
-        mover.let_go().await?;
-        return Ok(Moved::default());
+        mover.finish(&mut moved).await?;
+        return Ok(moved);
     }
-    let source = mover.router.serve(order.kind, &mover.place).await?.backend;
-    let to = mover.router.backend(target, &target.fingerprint())?;
+    let source = mover.router.serve(order.kind, &mover.place).await?;
+    let goes_on = source.is_held();
+    let transfer = Transfer {
+        to: mover.router.backend(target, &target.fingerprint())?,
+        from: source.backend,
+    };
+    if !goes_on {
+        mover.copy_ahead(&transfer, &mut moved).await?;
+    }
     let held = mover.hold().await?;
-    let outcome = mover.copy_all(&source, &to).await;
-    match outcome {
-        Ok(moved) => {
-            mover.switch(&held, target).await?;
-            mover.let_go().await?;
-            Ok(moved)
-        }
+    match mover.copy_held(&transfer, &mut moved).await {
+        Ok(()) => mover.switch(&held, target).await?,
         Err(error) => {
-            mover.let_go().await?;
-            Err(error)
+            mover.finish(&mut moved).await?;
+            return Err(error);
         }
     }
+    mover.finish(&mut moved).await?;
+    Ok(moved)
+}
+
+/// From where to where.
+struct Transfer {
+    from: Arc<Backend>,
+    to: Arc<Backend>,
 }
 
 struct Mover<'a> {
@@ -123,11 +138,9 @@ impl<'a> Mover<'a> {
         if let Some(leader) = kind.follows {
             anyhow::bail!("{} is moved with {leader}", kind.name);
         }
-        if kind.port != Port::Documents || kind.name == CONTROL {
-            anyhow::bail!(
-                "{} is not moved by this command: see docs/routing.md",
-                kind.name
-            );
+        let moves = matches!(kind.port, Port::Documents | Port::Events);
+        if !moves || kind.name == CONTROL {
+            anyhow::bail!("{} is not moved: see docs/routing.md", kind.name);
         }
         let mut missing = Missing::default();
         let row = RouteRow::new(kind.name.parse()?, self.place.clone(), target.clone());
@@ -145,6 +158,23 @@ impl<'a> Mover<'a> {
     async fn row(&self) -> anyhow::Result<Option<Versioned<RouteRow>>> {
         let kind = self.order.kind.name.parse()?;
         Ok(self.control.routes().row(&kind, &self.place).await?)
+    }
+
+    /// Copies what need not be copied while writes are held.
+    async fn copy_ahead(&self, transfer: &Transfer, moved: &mut Moved) -> anyhow::Result<()> {
+        match self.order.kind.port {
+            Port::Events => Streams::new(self, transfer).copy_ahead(moved).await,
+            // Documents change in place: what was copied ahead would be compared and copied again.
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies what there is, and proves that the copy is one.
+    async fn copy_held(&self, transfer: &Transfer, moved: &mut Moved) -> anyhow::Result<()> {
+        match self.order.kind.port {
+            Port::Events => Streams::new(self, transfer).copy_held(moved).await,
+            _ => self.copy_documents(transfer, moved).await,
+        }
     }
 
     /// Makes every node refuse writes, and waits until none is under way.
@@ -170,6 +200,7 @@ impl<'a> Mover<'a> {
     async fn switch(&self, held: &Versioned<RouteRow>, target: &RouteTarget) -> anyhow::Result<()> {
         let row = RouteRow {
             target: target.clone(),
+            moved_from: Some(held.value.target.clone()),
             ..held.value.clone()
         };
         self.control.routes().store(&row, Some(held)).await?;
@@ -178,36 +209,71 @@ impl<'a> Mover<'a> {
         Ok(())
     }
 
-    /// Lets writes through again.
-    async fn let_go(&self) -> anyhow::Result<()> {
+    /// Sees to what was left behind, if the row was switched, and lets writes through again.
+    async fn finish(&self, moved: &mut Moved) -> anyhow::Result<()> {
         let Some(read) = self.row().await?.filter(|read| read.value.held) else {
             return Ok(());
         };
+        if let Some(left) = &read.value.moved_from {
+            // What is in use now does not wait for what is not.
+            moved.unfinished = self.leave(left).await.err().map(|why| format!("{why:#}"));
+        }
         let row = RouteRow {
             held: false,
+            moved_from: None,
             ..read.value.clone()
         };
         Ok(self.control.routes().store(&row, Some(&read)).await?)
     }
 
-    async fn copy_all(&self, source: &Arc<Backend>, to: &Arc<Backend>) -> anyhow::Result<Moved> {
-        let mut moved = Moved::default();
+    /// Makes what was left behind harmless.
+    async fn leave(&self, left: &RouteTarget) -> anyhow::Result<()> {
+        if self.order.kind.port != Port::Events {
+            return Ok(());
+        }
+        let transfer = Transfer {
+            from: self.router.backend(left, &left.fingerprint())?,
+            to: self
+                .router
+                .serve(self.order.kind, &self.place)
+                .await?
+                .backend,
+        };
+        Streams::new(self, &transfer).renew_left().await
+    }
+
+    /// Whether what is somebody's is moved from `backend`: who has a more exact row is elsewhere, or is not held.
+    async fn moves(
+        &self,
+        home: &Home<'_>,
+        backend: &Arc<Backend>,
+        held: bool,
+    ) -> anyhow::Result<bool> {
+        let other = |tenant: &TenantId| *tenant != home.tenant;
+        if self.order.tenant.as_ref().is_some_and(other) {
+            return Ok(false);
+        }
+        let served = self.router.serve_home(self.order.kind, home).await?;
+        Ok(served.is_held() == held && Arc::ptr_eq(&served.backend, backend))
+    }
+
+    async fn copy_documents(&self, transfer: &Transfer, moved: &mut Moved) -> anyhow::Result<()> {
         let system = self.order.tenant.is_none();
         let mut next = system.then(PageRequest::largest);
         let mut tenants: Vec<TenantId> = self.order.tenant.iter().cloned().collect();
         if system {
-            self.copy_tenant(&TenantId::system(), (source, to), &mut moved)
-                .await?;
+            let tenant = TenantId::system();
+            self.copy_tenant(&tenant, transfer, moved).await?;
         }
         loop {
             for tenant in tenants
                 .drain(..)
                 .filter(|tenant| !(system && tenant.is_system()))
             {
-                self.copy_tenant(&tenant, (source, to), &mut moved).await?;
+                self.copy_tenant(&tenant, transfer, moved).await?;
             }
             let Some(request) = next else {
-                return Ok(moved);
+                return Ok(());
             };
             let page = self
                 .control
@@ -222,19 +288,16 @@ impl<'a> Mover<'a> {
     async fn copy_tenant(
         &self,
         tenant: &TenantId,
-        (source, to): (&Arc<Backend>, &Arc<Backend>),
+        Transfer { from, to }: &Transfer,
         moved: &mut Moved,
     ) -> anyhow::Result<()> {
         for partition in self.partitions(tenant) {
             let Some(home) = partition.home() else {
                 continue;
             };
-            let served = self.router.serve_home(self.order.kind, &home).await?;
-            // Who has a more exact row is elsewhere, or at least not held.
-            if !served.is_held() || !Arc::ptr_eq(&served.backend, source) {
-                continue;
+            if self.moves(&home, from, true).await? {
+                copy(&**from, &**to, &partition, moved).await?;
             }
-            copy(&**source, &**to, &partition, moved).await?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use store::{
 
 use super::{
     backend::Backend,
+    routed_tail,
     router::{Router, Served, named, nobodys, of_documents, of_stream},
 };
 use crate::needs::{self, Kind};
@@ -93,7 +94,9 @@ impl EventLog for RoutedEvents {
     }
 
     async fn tail(&self, stream: &StreamKey, after: Cursor) -> Result<Tail, StoreError> {
-        self.to_read(stream).await?.tail(stream, after).await
+        let backend = self.to_read(stream).await?;
+        let tail = backend.tail(stream, after).await?;
+        Ok(routed_tail::follow(&self.0, stream.clone(), backend, tail))
     }
 
     async fn trim(&self, stream: &StreamKey, up_to: u64) -> Result<(), StoreError> {

@@ -137,6 +137,7 @@ pub(super) async fn open(opener: &Opener, target: &RouteTarget) -> Result<Opened
     Ok(Opened {
         documents: None,
         events: None,
+        relocation: None,
         throttle: None,
         blobs: Some(observed::blobs(bucket.clone(), S3)),
         bus: None,

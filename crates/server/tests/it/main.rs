@@ -33,6 +33,7 @@ mod faults_talk;
 mod gated;
 mod lifecycle;
 mod manifest;
+mod migrate_events;
 mod nexus;
 mod nodes;
 mod nodes_budgets;
