@@ -1,11 +1,16 @@
-//! `cluster`: builds the release server and runs the drill of several nodes of the bench package against it.
+//! `cluster`: builds the server and runs the drill of several nodes of the bench package against it.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 
-use crate::{firestore, measure, process::run as run_command, tools};
+use crate::{
+    firestore,
+    measure::{self, BuildOptions},
+    process::run as run_command,
+    tools,
+};
 
 /// How long to drill, and how hard.
 #[derive(Args)]
@@ -22,6 +27,8 @@ pub(crate) struct Options {
     /// Makes it repeatable which nodes are killed; printed when it was chosen by chance.
     #[arg(long)]
     seed: Option<u64>,
+    #[command(flatten)]
+    build: BuildOptions,
 }
 
 /// Builds, starts the emulator, kills nodes and accounts.
@@ -31,7 +38,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     tools::ensure_programs();
     let firestore = firestore::emulator()?;
-    let mut drill = measure::tool()?;
+    let mut drill = measure::tool(options.build.build())?;
     drill
         .env(firestore::HOST, &firestore.host)
         .args(["cluster", "--nodes", &options.nodes.to_string()])

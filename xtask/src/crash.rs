@@ -1,9 +1,12 @@
-//! `crash`: builds the release server and runs the crash drill of the bench package against it.
+//! `crash`: builds the server and runs the crash drill of the bench package against it.
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::{measure, process::run as run_command};
+use crate::{
+    measure::{self, BuildOptions},
+    process::run as run_command,
+};
 
 /// How long to drill.
 #[derive(Args)]
@@ -17,6 +20,8 @@ pub(crate) struct Options {
     /// What is accounted for.
     #[arg(long, value_enum, default_value_t = What::Stream)]
     what: What,
+    #[command(flatten)]
+    build: BuildOptions,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -36,7 +41,7 @@ enum What {
 /// # Errors
 /// When an acknowledged event was lost or repeated, or the drill cannot run.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let mut drill = measure::tool()?;
+    let mut drill = measure::tool(options.build.build())?;
     drill
         .arg("crash")
         .arg("--rounds")

@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     // It serves until the measurement is over.
     let emulator = cloud.then(firestore::emulator).transpose()?;
-    let mut command = tool()?;
+    let mut command = tool(Build::Release)?;
     command.args(["measure", "--profile", &name(&options.profile)]);
     command.args(options.subjects.iter().map(name));
     if options.install_peers {
@@ -90,24 +90,50 @@ fn name(value: &impl ValueEnum) -> String {
     named.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
-/// The release build of `tenantry-bench`, told where the release server is.
+/// How the server and the tool are built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    Release,
+    /// As for tests: after them there is nothing left to build.
+    Debug,
+}
+
+/// Which build a drill uses.
+#[derive(Args)]
+pub(crate) struct BuildOptions {
+    /// Uses the debug build, which the tests have made already; what is acknowledged must be there in either.
+    #[arg(long)]
+    debug: bool,
+}
+
+impl BuildOptions {
+    pub(crate) fn build(&self) -> Build {
+        if self.debug {
+            Build::Debug
+        } else {
+            Build::Release
+        }
+    }
+}
+
+/// `tenantry-bench`, told where the server is.
 ///
 /// # Errors
 /// When the build fails.
-pub(crate) fn tool() -> Result<Command> {
-    let packages = [
-        "build",
-        "--release",
-        "-p",
-        "tenantry-server",
-        "-p",
-        "tenantry-bench",
-    ];
-    run_command(&mut cargo(packages))?;
-    let release = metadata()?.target_directory.join("release");
+pub(crate) fn tool(build: Build) -> Result<Command> {
+    let (args, folder): (&[&str], _) = match build {
+        Build::Release => (
+            &["--release", "-p", "tenantry-server", "-p", "tenantry-bench"],
+            "release",
+        ),
+        // With tests, so that no dependency is built once more with fewer features.
+        Build::Debug => (&["--workspace", "--bins", "--tests"], "debug"),
+    };
+    run_command(cargo(["build"]).args(args))?;
+    let built = metadata()?.target_directory.join(folder);
     let mut command = Command::new("sh");
     command.args(["-c", RAISE_FILES, "sh"]).current_dir(root());
-    command.arg(release.join("tenantry-bench"));
-    command.arg("--server").arg(release.join("tenantry"));
+    command.arg(built.join("tenantry-bench"));
+    command.arg("--server").arg(built.join("tenantry"));
     Ok(command)
 }
