@@ -212,6 +212,9 @@ pub struct RouteRow {
     /// Where it sent its place before, while that counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<FormerTarget>,
+    /// Where it was, while a move ends: the row is switched, and what was left behind is not finished with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<RouteTarget>,
 }
 
 impl RouteRow {
@@ -224,6 +227,7 @@ impl RouteRow {
             target,
             held: false,
             former: Vec::new(),
+            moved_from: None,
         }
     }
 }
