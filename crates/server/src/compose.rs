@@ -6,10 +6,12 @@
 mod assets;
 mod backend;
 mod canvases;
+mod carry;
 mod embedded;
 mod firestore;
 mod foundation;
 mod fuse;
+mod late;
 mod migrate;
 mod open;
 pub(crate) mod profile;

@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     needs,
     startup::Missing,
+    telemetry::Telemetry,
 };
 
 /// Runs a command; what it prints.
@@ -46,6 +47,8 @@ pub(crate) async fn run(command: RoutesCommand) -> anyhow::Result<String> {
 /// Why nothing was switched.
 pub(crate) async fn migrate(args: MigrateArgs) -> anyhow::Result<String> {
     let config = Config::load(&args.registry.config)?;
+    // It may take hours, and says on standard error how far it is.
+    Telemetry::start(&config)?;
     let kind = needs::named(&args.kind);
     let kind = kind.with_context(|| format!("{} is no kind of resource", args.kind))?;
     let to = args.to.as_deref();

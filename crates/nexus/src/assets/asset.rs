@@ -23,7 +23,8 @@ pub enum Area {
 
 impl Area {
     /// The part of its objects' keys after the environment.
-    pub(super) const fn in_keys(self) -> &'static str {
+    #[must_use]
+    pub const fn in_keys(self) -> &'static str {
         match self {
             Self::Raw => "raw",
             Self::Media => "media_v2",

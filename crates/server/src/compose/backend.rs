@@ -8,15 +8,16 @@ use control::RouteTarget;
 use futures_util::FutureExt;
 use identity::{DirectoryUnavailable, SystemAuthority, TicketGrant, TicketOffice, Timestamp};
 use store::{
-    AppendError, Appended, Batch, Blobs, Bounds, Bus, CommitError, Cursor, Disposition, DocKey,
-    Document, Documents, Epoch, EventLog, Hearing, Idempotency, ImportError, Listing, NewEvent,
-    ObjectHead, ObjectKey, Partition, PresignedPost, PresignedUrl, Quota, Read, Relocation,
-    StoreError, StreamKey, StreamsPage, Tail, Throttle, ThrottleKey, Topic, UploadPromise, Verdict,
-    Version,
+    AppendError, Appended, Batch, BlobRelocation, Blobs, Bounds, Bus, CommitError, Cursor,
+    Disposition, DocKey, Document, Documents, Epoch, EventLog, Hearing, Idempotency, ImportError,
+    Listing, NewEvent, ObjectHead, ObjectKey, Partition, PresignedPost, PresignedUrl, Quota, Read,
+    Relocation, StoreError, StreamKey, StreamsPage, Tail, Throttle, ThrottleKey, Topic,
+    UploadPromise, Verdict, Version,
 };
 use tokio::sync::OnceCell;
 
 use super::{
+    carry::Objects,
     fuse::{CALL_MAX, Fuse, Outage, PAGE_MAX},
     open::Opener,
 };
@@ -52,7 +53,7 @@ pub(super) struct Opened {
     /// The same event logs, to be moved.
     pub(super) relocation: Option<Arc<dyn Relocation>>,
     pub(super) throttle: Option<Arc<dyn Throttle>>,
-    pub(super) blobs: Option<Arc<dyn Blobs>>,
+    pub(super) blobs: Option<Objects>,
     pub(super) bus: Option<Arc<dyn Bus>>,
     pub(super) tickets: Option<Arc<dyn TicketOffice>>,
     /// What an acknowledgement of it means.
@@ -166,9 +167,18 @@ impl Backend {
         opened.ok_or_else(|| self.lacks("tickets"))
     }
 
-    async fn blobs(&self) -> Result<&dyn Blobs, StoreError> {
-        let opened = self.opened().await?.blobs.as_deref();
+    async fn objects(&self) -> Result<&Objects, StoreError> {
+        let opened = self.opened().await?.blobs.as_ref();
         opened.ok_or_else(|| self.lacks("objects"))
+    }
+
+    async fn blobs(&self) -> Result<&dyn Blobs, StoreError> {
+        Ok(&*self.objects().await?.served)
+    }
+
+    /// Its objects for a move, past the fuse: an object may take longer than a call, and its transfer has ends of its own.
+    pub(super) async fn movable_objects(&self) -> Result<Arc<dyn BlobRelocation>, StoreError> {
+        Ok(Arc::clone(&self.objects().await?.movable))
     }
 }
 

@@ -151,8 +151,7 @@ impl Foundation {
 
     /// Objects of one kind, routed.
     pub(super) fn blobs(&self, kind: &'static str) -> Arc<dyn Blobs> {
-        let router = Arc::clone(&self.router);
-        Arc::new(RoutedBlobs { kind, router })
+        Arc::new(RoutedBlobs::new(kind, Arc::clone(&self.router)))
     }
 
     /// The control store, which the configuration names: the registry is in it.

@@ -6,11 +6,12 @@
 
 mod documents;
 mod events;
+mod objects;
 
 use std::{sync::Arc, time::Duration};
 
 use control::{Control, FRESH_MAX, RoutePlace, RouteRow, RouteTarget};
-use identity::{Env, SystemAuthority, TenantId};
+use identity::{Clock, Env, SystemAuthority, TenantId};
 use store::{Home, PageRequest, Partition, Versioned};
 
 use super::{
@@ -107,6 +108,7 @@ struct Mover<'a> {
     control: &'a Control,
     router: &'a Router,
     authority: SystemAuthority,
+    clock: &'a dyn Clock,
     /// How long until every node follows a row, and what was written by the old one has ended.
     settles: Duration,
 }
@@ -124,6 +126,7 @@ impl<'a> Mover<'a> {
             control: &opened.control,
             router: &opened.foundation.router,
             authority: opened.foundation.authority,
+            clock: &*opened.foundation.clock,
             settles: if alone {
                 Duration::ZERO
             } else {
@@ -138,7 +141,7 @@ impl<'a> Mover<'a> {
         if let Some(leader) = kind.follows {
             anyhow::bail!("{} is moved with {leader}", kind.name);
         }
-        let moves = matches!(kind.port, Port::Documents | Port::Events);
+        let moves = matches!(kind.port, Port::Documents | Port::Events | Port::Objects);
         if !moves || kind.name == CONTROL {
             anyhow::bail!("{} is not moved: see docs/routing.md", kind.name);
         }
@@ -164,6 +167,7 @@ impl<'a> Mover<'a> {
     async fn copy_ahead(&self, transfer: &Transfer, moved: &mut Moved) -> anyhow::Result<()> {
         match self.order.kind.port {
             Port::Events => Streams::new(self, transfer).copy_ahead(moved).await,
+            Port::Objects => objects::copy_ahead(self, transfer, moved).await,
             // Documents change in place: what was copied ahead would be compared and copied again.
             _ => Ok(()),
         }
@@ -173,6 +177,7 @@ impl<'a> Mover<'a> {
     async fn copy_held(&self, transfer: &Transfer, moved: &mut Moved) -> anyhow::Result<()> {
         match self.order.kind.port {
             Port::Events => Streams::new(self, transfer).copy_held(moved).await,
+            Port::Objects => objects::copy_held(self, transfer, moved).await,
             _ => self.copy_documents(transfer, moved).await,
         }
     }
@@ -186,7 +191,10 @@ impl<'a> Mover<'a> {
             None => {
                 let name = kind.name.parse()?;
                 let found = self.control.routes().resolve(&name, &self.place).await?;
-                RouteRow::new(name, self.place.clone(), found.target().clone())
+                RouteRow {
+                    former: found.former().to_vec(),
+                    ..RouteRow::new(name, self.place.clone(), found.target().clone())
+                }
             }
         };
         let row = RouteRow { held: true, ..row };
@@ -200,6 +208,7 @@ impl<'a> Mover<'a> {
     async fn switch(&self, held: &Versioned<RouteRow>, target: &RouteTarget) -> anyhow::Result<()> {
         let row = RouteRow {
             target: target.clone(),
+            former: objects::former(self, &held.value, target)?,
             moved_from: Some(held.value.target.clone()),
             ..held.value.clone()
         };

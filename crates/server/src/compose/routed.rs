@@ -14,6 +14,7 @@ use store::{
 
 use super::{
     backend::Backend,
+    late::Late,
     routed_tail,
     router::{Router, Served, named, nobodys, of_documents, of_stream},
 };
@@ -124,11 +125,20 @@ impl Throttle for RoutedThrottle {
 
 /// Objects of one kind.
 pub(super) struct RoutedBlobs {
-    pub(super) kind: &'static str,
-    pub(super) router: Arc<Router>,
+    kind: &'static str,
+    router: Arc<Router>,
+    late: Late,
 }
 
 impl RoutedBlobs {
+    pub(super) fn new(kind: &'static str, router: Arc<Router>) -> Self {
+        Self {
+            kind,
+            router,
+            late: Late::new(),
+        }
+    }
+
     async fn of(&self, key: &ObjectKey) -> Result<(&'static Kind, Served), StoreError> {
         let kind = named(self.kind)?;
         let place = RoutePlace::of_env(key.tenant(), key.env());
@@ -178,6 +188,15 @@ impl Blobs for RoutedBlobs {
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, StoreError> {
+        let (kind, served) = self.of(key).await?;
+        let found = served.backend.head(key).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        let former = self.router.former(kind, key).await?;
+        if former.is_empty() || !self.late.fetch(&former, served, kind, key).await? {
+            return Ok(None);
+        }
         self.to_read(key).await?.head(key).await
     }
 

@@ -4,10 +4,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use control::{Control, Fingerprint, RoutePlace, RouteTarget};
+use control::{Control, Fingerprint, Resolved, RoutePlace, RouteTarget};
 use identity::Env;
 use quick_cache::sync::Cache;
-use store::{DocKey, Home, StoreError};
+use store::{DocKey, Home, ObjectKey, StoreError};
 
 use super::{backend::Backend, open::Opener};
 use crate::needs::{self, Breadth, Kind};
@@ -85,6 +85,27 @@ impl Router {
         })
     }
 
+    /// The registry, once it is asked.
+    pub(super) fn control(&self) -> Result<&Arc<Control>, StoreError> {
+        let unasked = || StoreError::Unavailable("the registry is not asked yet".to_owned());
+        self.control.get().ok_or_else(unasked)
+    }
+
+    /// The row that counts for a kind and a place.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when there is none, or it cannot be known.
+    pub(super) async fn resolve(
+        &self,
+        kind: &Kind,
+        place: &RoutePlace,
+    ) -> Result<Arc<Resolved>, StoreError> {
+        let unavailable = |why: &dyn std::fmt::Display| StoreError::Unavailable(why.to_string());
+        let name = kind.name.parse().map_err(|error| unavailable(&error))?;
+        let found = self.control()?.routes().resolve(&name, place).await;
+        found.map_err(|error| unavailable(&error))
+    }
+
     /// Where a kind is served for a place.
     ///
     /// # Errors
@@ -94,16 +115,28 @@ impl Router {
         kind: &Kind,
         place: &RoutePlace,
     ) -> Result<Served, StoreError> {
-        let unavailable = |why: &dyn std::fmt::Display| StoreError::Unavailable(why.to_string());
-        let control = self.control.get();
-        let control = control.ok_or_else(|| unavailable(&"the registry is not asked yet"))?;
-        let name = kind.name.parse().map_err(|error| unavailable(&error))?;
-        let found = control.routes().resolve(&name, place).await;
-        let found = found.map_err(|error| unavailable(&error))?;
+        let found = self.resolve(kind, place).await?;
         Ok(Served {
             backend: self.backend(found.target(), found.fingerprint())?,
             held: found.is_held(),
         })
+    }
+
+    /// Where objects of a kind were served lately: forms that were given out then lead there.
+    ///
+    /// # Errors
+    /// As [`Router::serve`].
+    pub(super) async fn former(
+        &self,
+        kind: &Kind,
+        key: &ObjectKey,
+    ) -> Result<Vec<Arc<Backend>>, StoreError> {
+        let place = RoutePlace::of_env(key.tenant(), key.env());
+        let (found, now) = (self.resolve(kind, &place).await?, self.opener.clock.now());
+        let former = found.former().iter().filter(|former| former.until > now);
+        former
+            .map(|former| self.backend(&former.target, &former.target.fingerprint()))
+            .collect()
     }
 
     /// Where something of a kind is served for whom it belongs to.

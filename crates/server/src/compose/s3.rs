@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     backend::{Health, Opened, Trouble},
+    carry::Objects,
     open::{Opener, known, secret_faults, secret_text, shown},
 };
 use crate::{
@@ -139,7 +140,10 @@ pub(super) async fn open(opener: &Opener, target: &RouteTarget) -> Result<Opened
         events: None,
         relocation: None,
         throttle: None,
-        blobs: Some(observed::blobs(bucket.clone(), S3)),
+        blobs: Some(Objects {
+            served: observed::blobs(bucket.clone(), S3),
+            movable: bucket.clone(),
+        }),
         bus: None,
         tickets: None,
         durability: "as the object store promises".to_owned(),

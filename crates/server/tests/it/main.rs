@@ -34,6 +34,7 @@ mod gated;
 mod lifecycle;
 mod manifest;
 mod migrate_events;
+mod migrate_objects;
 mod nexus;
 mod nodes;
 mod nodes_budgets;
