@@ -1,9 +1,14 @@
 //! What this crate refuses beside what its gates refuse, and the problem each refusal becomes.
 
+use std::time::Duration;
+
 use identity::{Code, Problem};
 use store::{CommitError, StoreError};
 
-use crate::{ApprovalRefused, rows::InvalidRow};
+use crate::{ApprovalRefused, Database, rows::InvalidRow};
+
+/// When a change is to be made again that did not reach every database.
+const PENDING_RETRY: Duration = Duration::from_secs(1);
 
 /// Why a row or an approval was not read or changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,12 +28,21 @@ pub enum GateError {
     /// The approval does not take this.
     #[error(transparent)]
     Approval(#[from] ApprovalRefused),
+    /// The change is made, and these databases were not reached with it. The same change may be made again.
+    #[error("the change is made, but did not reach {}", names(.0))]
+    Pending(Vec<Database>),
     /// The store does not answer.
     #[error("unavailable: {0}")]
     Unavailable(String),
     /// A fault of ours, or stored data that is damaged.
     #[error("internal: {0}")]
     Internal(String),
+}
+
+/// How databases are told to who changed something: as the rows that name them do.
+fn names(databases: &[Database]) -> String {
+    let told = databases.iter().map(|database| database.told.to_string());
+    told.collect::<Vec<_>>().join(", ")
 }
 
 impl GateError {
@@ -71,6 +85,14 @@ impl From<GateError> for Problem {
             ),
             GateError::Approval(refused) => Self::new(Code::Conflict, format!("{refused}.")),
             GateError::Unavailable(_) => Self::unavailable(&error),
+            GateError::Pending(ref databases) => {
+                let names = names(databases);
+                let detail = format!(
+                    "The change is made, but did not reach {names}: writes there that are under way may still \
+                     end by the old rows. Repeat the request until it is answered otherwise."
+                );
+                Self::new(Code::BackendUnavailable, detail).retry_after(PENDING_RETRY)
+            }
             GateError::Internal(cause) => {
                 tracing::error!(%cause, "the state of the gates cannot be handled");
                 Self::new(

@@ -1,11 +1,14 @@
 //! The rows of a level as decisions read them: all in one piece of memory, in the order of
 //! the gates, because a decision for one of many tenants waits for memory more than it computes.
 
+use std::sync::Arc;
+
 use store::Version;
 use triomphe::ThinArc;
 
 use crate::{
     RowId,
+    databases::FenceCopy,
     layer::Beside,
     pattern::covers,
     rows::{
@@ -76,6 +79,8 @@ pub(crate) struct Head {
     ends: [u16; RowKind::ALL.len()],
     /// What it weighs in a cache, in bytes.
     pub(crate) weight: u32,
+    /// The copy of the system's fence, for a tenant in another database than everyone's.
+    pub(crate) elsewhere: Option<Arc<FenceCopy>>,
     /// `None` when there is nothing beside the rows.
     pub(crate) beside: Option<Box<Beside>>,
 }

@@ -4,7 +4,10 @@
 //! **Invariant:** what cannot be read is never left out: it is kept as
 //! [`Damaged`], with what it was about, and denies that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
@@ -12,6 +15,7 @@ use store::{DocKey, Document, Partition, Version};
 
 use crate::{
     ActionPattern, RowId, TargetName,
+    databases::FenceCopy,
     held::{Head, Held, HeldRow, HeldRows, Uses},
     pattern::covers,
     rows::{Heat, LicenceUses, Observed, Revoked, Row, RowKind},
@@ -27,6 +31,8 @@ pub(crate) const REVOKED_MAX: usize = 150;
 
 /// The id of the document that every change of a row rewrites.
 pub(crate) const FENCE: &str = "fence";
+/// The id of the document beside the system's fence that says in which databases it has copies.
+pub(crate) const DATABASES: &str = "databases";
 
 /// At which level a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -112,11 +118,26 @@ impl Layer {
     /// Nothing here fails: what cannot be read is in the layer as damaged.
     #[must_use]
     pub fn read(partition: &Partition, documents: &[Document]) -> Self {
+        Self::read_in(partition, documents, None)
+    }
+
+    /// The same of a tenant's level, which is in another database than the system's if there is a `copy`.
+    pub(crate) fn read_in(
+        partition: &Partition,
+        documents: &[Document],
+        copy: Option<Arc<FenceCopy>>,
+    ) -> Self {
         let mut reader = Reader::new(partition, documents);
+        reader.head.elsewhere = copy;
         for document in documents {
             reader.take(document);
         }
         reader.finish(documents)
+    }
+
+    /// The copy of the system's fence beside it, if it is in another database.
+    pub(crate) fn elsewhere(&self) -> Option<&Arc<FenceCopy>> {
+        self.rows.head()?.elsewhere.as_ref()
     }
 
     /// The state of the fence; `None` before there was a row.
@@ -164,6 +185,11 @@ pub(crate) fn fence_key(partition: &Partition) -> DocKey {
     DocKey::new(partition, FENCE)
 }
 
+/// The key of the list of databases that have copies of the fence.
+pub(crate) fn databases_key(partition: &Partition) -> DocKey {
+    DocKey::new(partition, DATABASES)
+}
+
 struct Reader<'a> {
     partition: &'a Partition,
     states: HashMap<&'a str, &'a Document>,
@@ -205,7 +231,7 @@ impl<'a> Reader<'a> {
             if let Ok(revoked) = self.open(document) {
                 self.beside.revoked.push((id.into(), revoked));
             }
-        } else if !document.id.starts_with("state/") {
+        } else if document.id != DATABASES && !document.id.starts_with("state/") {
             self.damage(None, &document.id, None);
         }
     }
@@ -284,7 +310,7 @@ impl<'a> Reader<'a> {
                 self.damage(kind, &name, Some(reach));
             }
         }
-        if documents.is_empty() {
+        if documents.is_empty() && self.head.elsewhere.is_none() {
             return Layer::default();
         }
         let beside = self.beside;

@@ -34,6 +34,7 @@ mod approval;
 mod ask;
 mod budget;
 mod chain;
+mod databases;
 mod decisions;
 mod enforcement;
 mod error;
@@ -56,6 +57,7 @@ pub use approval::{Approval, ApprovalId, ApprovalRefused, ApprovalRequest, Appro
 pub use ask::{Ask, Snapshot};
 pub use budget::{LEASE, Spending};
 pub use chain::{Extent, Stopwatch, run_pure};
+pub use databases::{COPIES, DATABASES_MAX, Database, Databases, OneDatabase};
 pub use decisions::{AuditedDecisions, DECIDE, DecisionLog};
 pub use enforcement::{AlwaysEnforce, Enforcement, Mode};
 pub use error::GateError;

@@ -236,6 +236,7 @@ impl Core {
         Claims {
             fences: Some(Fences {
                 system: snapshot.system.fence(),
+                copied: layers.copied.clone(),
                 tenant: snapshot.tenant.map(Layer::fence),
             }),
             licences: uses.collect(),

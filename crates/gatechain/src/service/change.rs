@@ -1,17 +1,20 @@
 //! One change of the rows of a level: it rewrites the fence, so that no write
-//! commits that was decided on before.
+//! commits that was decided on before. Of the system's, copies are in other databases: it is answered
+//! when they were rewritten as well.
+
+use std::{collections::BTreeMap, time::Duration};
 
 use identity::Timestamp;
-use std::time::Duration;
+use serde_json::Value;
 use store::{Batch, DocKey, Document, Version, Versioned};
 
 use super::{Core, Home};
 use crate::{
-    ActionPattern, GateError, RowId,
+    ActionPattern, DATABASES_MAX, Database, GateError, RowId,
     error::settled,
     layer::{
-        BUDGETS_MAX, FENCE, Fence, REVOKED_MAX, ROWS_MAX, Reach, fence_key, revoked_key, row_key,
-        state_key,
+        BUDGETS_MAX, DATABASES, FENCE, Fence, REVOKED_MAX, ROWS_MAX, Reach, databases_key,
+        fence_key, revoked_key, row_key, state_key,
     },
     rows::{
         BudgetRow, FirearmRow, KillSwitch, Kpi, Revoked, Row, RowKind, StrategyLock, Temperature,
@@ -27,6 +30,8 @@ pub(super) struct Change<'a> {
     documents: Vec<Document>,
     fence: Fence,
     version: Option<Version>,
+    /// The databases that have copies of the fence; none but the system's has.
+    databases: Vec<Database>,
     batch: Batch,
 }
 
@@ -43,13 +48,16 @@ impl<'a> Change<'a> {
                 stored::open(&key, &document.value).unwrap_or_else(|_| mended(home, &documents))
             }
         };
-        Ok(Self {
+        let mut change = Self {
             version: stored.map(|document| document.version),
             home,
             fence,
             documents,
+            databases: Vec::new(),
             batch: Batch::new(),
-        })
+        };
+        change.find_databases(core).await?;
+        Ok(change)
     }
 
     /// The document of a row.
@@ -112,8 +120,74 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Commits the change; `None` when others changed the level meanwhile.
-    pub(super) async fn commit(self, core: &Core) -> Result<Option<Version>, GateError> {
+    async fn find_databases(&mut self, core: &Core) -> Result<(), GateError> {
+        let of_ids = |document: &&Document| document.id == DATABASES;
+        let Some(document) = self.documents.iter().find(of_ids) else {
+            return Ok(());
+        };
+        let key = databases_key(&self.home.rows);
+        match known(&key, document) {
+            Ok(known) => self.databases = known,
+            Err(why) => {
+                tracing::error!(
+                    why,
+                    "the databases with copies of the fence are not known; the registry is asked"
+                );
+                self.databases = core.databases.named().await?;
+                self.put_databases()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a database to those that have copies of the fence.
+    pub(super) async fn register(
+        &mut self,
+        core: &Core,
+        database: &Database,
+    ) -> Result<(), GateError> {
+        if self.databases.contains(database) {
+            return Ok(());
+        }
+        if self.databases.len() >= DATABASES_MAX {
+            let named = core.databases.named().await?;
+            self.databases.retain(|known| named.contains(known));
+        }
+        if self.databases.len() >= DATABASES_MAX {
+            return Err(GateError::Limit("256 databases beside everyone's"));
+        }
+        self.databases.push(database.clone());
+        self.put_databases()
+    }
+
+    fn put_databases(&mut self) -> Result<(), GateError> {
+        let known: Known = self.databases.iter().map(entry).collect();
+        let key = databases_key(&self.home.rows);
+        let batch = std::mem::take(&mut self.batch);
+        self.batch = stored::put(batch, &key, &known, None).map_err(GateError::Internal)?;
+        Ok(())
+    }
+
+    /// Sees to it that what stands already is known in every database, before a refusal tells of it.
+    pub(super) async fn in_force(self, core: &Core) -> Result<(), GateError> {
+        core.spread(self.databases).await
+    }
+
+    /// Commits the change, and makes it known in every database; `None` when others changed the level meanwhile.
+    ///
+    /// # Errors
+    /// [`GateError::Pending`] when the change is made, and did not reach them all.
+    pub(super) async fn commit(mut self, core: &Core) -> Result<Option<Version>, GateError> {
+        let databases = std::mem::take(&mut self.databases);
+        let version = self.commit_here(core).await?;
+        if version.is_some() {
+            core.spread(databases).await?;
+        }
+        Ok(version)
+    }
+
+    /// Commits the change in the level's own database; `None` when others changed the level meanwhile.
+    pub(super) async fn commit_here(self, core: &Core) -> Result<Option<Version>, GateError> {
         let key = fence_key(&self.home.rows);
         let batch = match self.version {
             Some(version) => self.batch.expect_version(&key, version),
@@ -124,6 +198,26 @@ impl<'a> Change<'a> {
         let _forgotten = core.fresh.forget_afterwards(&self.home.own);
         settled(core.documents.commit(batch).await)
     }
+}
+
+/// The databases that have copies, by their ids, with how they are reached.
+type Known = BTreeMap<String, Value>;
+
+fn entry(database: &Database) -> (String, Value) {
+    (database.id.to_string(), database.told.clone())
+}
+
+/// The databases that a document says have copies of the fence.
+///
+/// # Errors
+/// Why it cannot be relied on.
+pub(super) fn known(key: &DocKey, document: &Document) -> Result<Vec<Database>, String> {
+    let known: Known = stored::open(key, &document.value)?;
+    let database = |(id, told): (String, Value)| Database {
+        id: id.into(),
+        told,
+    };
+    Ok(known.into_iter().map(database).collect())
 }
 
 fn name_in(kind: RowKind, id: &RowId) -> String {

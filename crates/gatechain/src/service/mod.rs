@@ -4,6 +4,8 @@
 mod admit;
 mod approvals;
 mod change;
+mod charge;
+mod copies;
 mod denied;
 mod explain;
 mod observe;
@@ -13,8 +15,10 @@ mod rows;
 
 use std::{sync::Arc, time::Duration};
 
-use identity::{Clock, Entropy, Member, Scope, SystemAuthority};
-use store::{Documents, LIST_LIMIT_MAX, Listing, Partition, StoreError};
+use identity::{Clock, Entropy, Member, Scope, SystemAuthority, Timestamp};
+use parking_lot::Mutex;
+use smol_str::SmolStr;
+use store::{Documents, LIST_LIMIT_MAX, Listing, Partition, StoreError, Version};
 use tokio::sync::broadcast;
 
 pub use admit::Credentials;
@@ -24,9 +28,11 @@ pub use permit::{CommitRefused, Committed, PERMIT_AGE_MAX, PERMIT_STEPS_MAX, Per
 pub use rows::Listed;
 
 use crate::{
-    Ask, DecisionLog, Enforcement, Extent, GateError, Layer, Level, Stopwatch, Verdict,
+    Ask, CONTENTION_TRIES_MAX, COPIES, Database, Databases, DecisionLog, Enforcement, Extent,
+    GateError, Layer, Level, OneDatabase, Stopwatch, Verdict,
     budget::Budgets,
     chain::run_pure,
+    databases::{Copies, FenceCopy},
     fresh::{Fresh, Place},
 };
 
@@ -67,14 +73,29 @@ pub(crate) struct Core {
     fresh: Fresh,
     budgets: Budgets,
     system_rows: Partition,
+    databases: Arc<dyn Databases>,
+    copies: Copies,
+    /// The partition of copies of the system's fence.
+    copies_at: Partition,
+    /// Databases that a change of the system's rows has not reached yet.
+    pending: Mutex<Vec<Database>>,
+    /// Those that were not reached and that no row names, with since when that is known.
+    unnamed: Mutex<Vec<(SmolStr, Timestamp)>>,
 }
 
 impl GateChain {
-    /// A chain over what is stored in `deps.documents`.
+    /// A chain over what is stored in `deps.documents`, which is one database.
     ///
     /// Run [`GateChain::tend`] in a task of its own.
     #[must_use]
     pub fn new(deps: GateDeps) -> Self {
+        Self::over(deps, Arc::new(OneDatabase))
+    }
+
+    /// The same where some tenants are in `databases` of their own; `deps.documents` finds each by its tenant,
+    /// and a copy of the fence (in the partition [`COPIES`]) by its id.
+    #[must_use]
+    pub fn over(deps: GateDeps, databases: Arc<dyn Databases>) -> Self {
         let budgets = Budgets::new(
             Arc::clone(&deps.documents),
             Arc::clone(&deps.clock),
@@ -90,13 +111,19 @@ impl GateChain {
             fresh: Fresh::default(),
             budgets,
             system_rows: Partition::of_system(&deps.authority, ROWS),
+            databases,
+            copies: Copies::default(),
+            copies_at: Partition::of_system(&deps.authority, COPIES),
+            pending: Mutex::default(),
+            unnamed: Mutex::default(),
         };
         Self {
             core: Arc::new(core),
         }
     }
 
-    /// Gives back what was borrowed of budgets and is not used, until the task is dropped.
+    /// Gives back what was borrowed of budgets and is not used, and makes changes known in databases that were
+    /// not reached with them, until the task is dropped.
     pub async fn tend(self) {
         let mut ticks = tokio::time::interval(TEND_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -109,6 +136,7 @@ impl GateChain {
     /// One round of [`GateChain::tend`].
     pub async fn turn(&self) {
         self.core.budgets.tend().await;
+        self.core.spread_pending().await;
     }
 
     /// Gives back everything that was borrowed of budgets and is not used: before a stop.
@@ -137,7 +165,7 @@ impl GateChain {
             false => Some(layer(&Place::Tenant(scope.tenant().clone(), scope.env()))?),
         };
         let system = layer(&Place::System)?;
-        let layers = Layers { system, tenant };
+        let layers = Layers::here(system, tenant);
         let watch = &*core.stopwatch;
         Some(run_pure(ask, layers.snapshot(), now, extent, watch))
     }
@@ -182,6 +210,17 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// Of the system's rows themselves, for which nobody asks.
+    fn of_system(rows: &Partition) -> Self {
+        Self {
+            own: Place::System,
+            rows: rows.clone(),
+            budgets: rows.clone(),
+            approvals: rows.clone(),
+            prefix: String::new(),
+        }
+    }
+
     fn is_system(&self) -> bool {
         self.own == Place::System
     }
@@ -218,15 +257,36 @@ impl Core {
 
     /// The rows of the system, and the home's own unless that is the system.
     async fn layers(&self, home: &Home) -> Result<Layers, StoreError> {
-        let system = self.layer(&Place::System, &self.system_rows).await?;
-        let tenant = match home.is_system() {
-            true => None,
-            false => Some(self.layer(&home.own, &home.rows).await?),
-        };
-        Ok(Layers { system, tenant })
+        for _ in 0..CONTENTION_TRIES_MAX {
+            let system = self.layer(&Place::System, &self.system_rows, None).await?;
+            let tenant = match home.is_system() {
+                true => None,
+                false => Some(self.layer(&home.own, &home.rows, Some(home)).await?),
+            };
+            let Some(copy) = tenant.as_ref().and_then(Layer::elsewhere) else {
+                return Ok(Layers::here(system, tenant));
+            };
+            let (seen, fence) = (copy.seen(), system.fence());
+            match seen {
+                Some(seen) if Some(seen.fence) == fence => {
+                    let copied = Some((Arc::clone(copy), seen.version));
+                    let layers = Layers::here(system, tenant);
+                    return Ok(Layers { copied, ..layers });
+                }
+                _ => self.catch_up(copy, seen, fence).await?,
+            }
+        }
+        let why = "too many concurrent changes of the system's rows";
+        Err(StoreError::Unavailable(why.to_owned()))
     }
 
-    async fn layer(&self, place: &Place, partition: &Partition) -> Result<Layer, StoreError> {
+    /// One layer; `home` is whose it is, unless it is the system's.
+    async fn layer(
+        &self,
+        place: &Place,
+        partition: &Partition,
+        home: Option<&Home>,
+    ) -> Result<Layer, StoreError> {
         if let Ok(layer) = self.fresh.get(place, self.clock.now()) {
             return Ok(layer);
         }
@@ -236,16 +296,24 @@ impl Core {
             Ok(layer) => return Ok(layer),
             Err(before) => before,
         };
-        let layer = self.load(partition).await?;
+        let copy = match home {
+            Some(home) => self.elsewhere(home).await?,
+            None => None,
+        };
+        let layer = self.load(partition, copy).await?;
         self.fresh.keep(place, &layer, &before);
         Ok(layer)
     }
 
-    async fn load(&self, partition: &Partition) -> Result<Layer, StoreError> {
+    async fn load(
+        &self,
+        partition: &Partition,
+        copy: Option<Arc<FenceCopy>>,
+    ) -> Result<Layer, StoreError> {
         metrics::counter!("tenantry_gates_loads_total").increment(1);
         let documents = tokio::time::timeout(LOAD_MAX, self.all(partition)).await;
         let late = |_| StoreError::Unavailable("the store takes too long".to_owned());
-        Ok(Layer::read(partition, &documents.map_err(late)??))
+        Ok(Layer::read_in(partition, &documents.map_err(late)??, copy))
     }
 
     /// All documents of a partition of rows, at one moment: there is one page of them.
@@ -268,9 +336,19 @@ impl Core {
 pub(crate) struct Layers {
     system: Layer,
     tenant: Option<Layer>,
+    /// The copy of the system's fence for a tenant in another database, in the state that stands for `system`.
+    copied: Option<(Arc<FenceCopy>, Version)>,
 }
 
 impl Layers {
+    const fn here(system: Layer, tenant: Option<Layer>) -> Self {
+        Self {
+            system,
+            tenant,
+            copied: None,
+        }
+    }
+
     fn snapshot(&self) -> crate::Snapshot<'_> {
         crate::Snapshot {
             system: &self.system,

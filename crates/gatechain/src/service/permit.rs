@@ -11,8 +11,8 @@ use super::{
     admit::{Admission, ShownApproval},
 };
 use crate::{
-    CONTENTION_TRIES_MAX, Mutation, approval::Approval, budget::Claim, layer::fence_key,
-    rows::LicenceUses, stored,
+    CONTENTION_TRIES_MAX, Mutation, approval::Approval, budget::Claim, databases::FenceCopy,
+    layer::fence_key, rows::LicenceUses, stored,
 };
 
 /// How old a decision may be when its write begins; an older one is made again.
@@ -23,9 +23,11 @@ pub const PERMIT_STEPS_MAX: usize = 80;
 const USED_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// The states that the rows must still be in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Fences {
     pub(super) system: Option<Version>,
+    /// The copy of the system's fence that the write expects in place of it, in another database.
+    pub(super) copied: Option<(Arc<FenceCopy>, Version)>,
     /// `None` for `t_system`, which has no rows beside the system's.
     pub(super) tenant: Option<Option<Version>>,
 }
@@ -62,11 +64,11 @@ pub(super) struct Claims {
 /// ```
 #[must_use = "a permit that is dropped writes nothing"]
 pub struct Permit<M: Mutation> {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     asker: Asker,
     mutation: M,
     credentials: Credentials,
-    admission: Admission,
+    pub(super) admission: Admission,
 }
 
 /// A write that was done.
@@ -189,7 +191,17 @@ impl<M: Mutation> Permit<M> {
     async fn attempt(&mut self, batch: &Batch) -> Result<Option<Version>, CommitRefused> {
         let now = self.core.clock.now();
         let whole = self.with_claims(batch, now)?;
+        let Some(charged) = self.charge().await? else {
+            return Ok(None);
+        };
         let outcome = self.core.documents.commit(whole).await;
+        let nothing_done = matches!(
+            outcome,
+            Err(CommitError::Conflict(_) | CommitError::Store(StoreError::Limit(_)))
+        );
+        if nothing_done {
+            self.core.give_back(charged).await;
+        }
         let mut claims = std::mem::take(&mut self.admission.claims);
         match outcome {
             Ok(version) => {
@@ -203,6 +215,10 @@ impl<M: Mutation> Permit<M> {
             }
             Err(CommitError::Conflict(key)) => {
                 let ours = self.is_ours(&key);
+                let copied = claims.fences.and_then(|fences| fences.copied);
+                if let Some((copy, version)) = copied.filter(|(copy, _)| copy.key == key) {
+                    copy.forget(version);
+                }
                 for claim in claims.payments.drain(..) {
                     // The others go back to where they were reserved.
                     if claim.key() == Some(&key) {
@@ -218,6 +234,8 @@ impl<M: Mutation> Permit<M> {
             // Nothing was done: what was reserved goes back.
             Err(CommitError::Store(error @ StoreError::Limit(_))) => Err(error.into()),
             Err(CommitError::Store(error)) => {
+                // It may be that the tenant is in another database now.
+                self.core.fresh.forget(&self.asker.home.own);
                 claims.payments.drain(..).for_each(Claim::abandon);
                 Err(error.into())
             }
@@ -229,13 +247,21 @@ impl<M: Mutation> Permit<M> {
         let (claims, home) = (&self.admission.claims, &self.asker.home);
         let mut whole = Batch::new();
         // Ours come first: of several reasons the gates' is told.
-        if let Some(fences) = claims.fences {
-            whole = expect(whole, &fence_key(&self.core.system_rows), fences.system);
+        if let Some(fences) = &claims.fences {
+            whole = match &fences.copied {
+                Some((copy, version)) => whole.expect_version(&copy.key, *version),
+                None => expect(whole, &fence_key(&self.core.system_rows), fences.system),
+            };
             if let Some(tenant) = fences.tenant {
                 whole = expect(whole, &fence_key(&home.rows), tenant);
             }
         }
-        for licence in &claims.licences {
+        // Those that are in another database were used up already.
+        for licence in claims
+            .licences
+            .iter()
+            .filter(|licence| !self.is_away(licence))
+        {
             let used = licence.used.saturating_add(1);
             whole = expect(whole, &licence.key, licence.version);
             whole = put(whole, &licence.key, &LicenceUses { used }, None)?;
@@ -260,6 +286,7 @@ impl<M: Mutation> Permit<M> {
         let home = &self.asker.home;
         let gates = [
             &self.core.system_rows,
+            &self.core.copies_at,
             &home.rows,
             &home.budgets,
             &home.approvals,
@@ -300,7 +327,7 @@ impl<M: Mutation> Permit<M> {
     }
 }
 
-fn expect(batch: Batch, key: &DocKey, version: Option<Version>) -> Batch {
+pub(super) fn expect(batch: Batch, key: &DocKey, version: Option<Version>) -> Batch {
     match version {
         Some(version) => batch.expect_version(key, version),
         None => batch.expect_absent(key),

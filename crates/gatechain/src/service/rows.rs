@@ -71,7 +71,7 @@ impl GateChain {
     /// [`GateError::Unavailable`].
     pub async fn damaged(&self, scope: &Scope) -> Result<Vec<SmolStr>, GateError> {
         let home = self.core.home(scope);
-        let layer = self.core.load(&home.rows).await?;
+        let layer = self.core.load(&home.rows, None).await?;
         Ok(layer.damaged().iter().map(|row| row.name.clone()).collect())
     }
 
@@ -159,6 +159,7 @@ impl Core {
             let mut change = Change::begin(self, &home).await?;
             let before = change.document(T::KIND, id);
             if !precondition.holds(before.map(|document| document.version.0)) {
+                change.in_force(self).await?;
                 return Err(GateError::Stale);
             }
             let is_new = before.is_none();
@@ -184,8 +185,12 @@ impl Core {
         let home = self.home(scope);
         for _ in 0..crate::CONTENTION_TRIES_MAX {
             let mut change = Change::begin(self, &home).await?;
-            let document = change.document(kind, id).ok_or(GateError::NotFound)?;
+            let Some(document) = change.document(kind, id) else {
+                change.in_force(self).await?;
+                return Err(GateError::NotFound);
+            };
             if !precondition.holds(Some(document.version.0)) {
+                change.in_force(self).await?;
                 return Err(GateError::Stale);
             }
             let licence = read::<FirearmRow>(&home, id, document).ok();

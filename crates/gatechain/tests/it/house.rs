@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use store::{Batch, DocKey, Documents, Partition};
 use tenantry_gatechain::{
-    AlwaysEnforce, CommitRefused, Committed, Credentials, Decision, DecisionLog, Denied,
-    Enforcement, GateChain, GateDeps, Mode, Mutation, PayloadHash, Permit, Row, RowId, Stopwatch,
+    AlwaysEnforce, CommitRefused, Committed, Credentials, Databases, Decision, DecisionLog, Denied,
+    Enforcement, GateChain, GateDeps, Mode, Mutation, OneDatabase, PayloadHash, Permit, Row, RowId,
+    Stopwatch,
 };
 use testkit::{MemoryDocuments, World};
 
@@ -123,8 +124,18 @@ impl House {
         documents: Arc<dyn Documents>,
         enforcement: Arc<dyn Enforcement>,
     ) -> Self {
+        Self::over(world, documents, enforcement, Arc::new(OneDatabase))
+    }
+
+    /// A process some of whose tenants are in other databases.
+    pub(crate) fn over(
+        world: Arc<World>,
+        documents: Arc<dyn Documents>,
+        enforcement: Arc<dyn Enforcement>,
+        databases: Arc<dyn Databases>,
+    ) -> Self {
         let decisions = Arc::new(Decisions::default());
-        let gates = GateChain::new(GateDeps {
+        let deps = GateDeps {
             documents: documents.clone(),
             clock: world.clock.clone(),
             entropy: world.entropy.clone(),
@@ -132,7 +143,8 @@ impl House {
             enforcement,
             decisions: decisions.clone(),
             stopwatch: Arc::new(Steps::default()),
-        });
+        };
+        let gates = GateChain::over(deps, databases);
         Self {
             world,
             documents,

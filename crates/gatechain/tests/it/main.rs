@@ -10,6 +10,7 @@ mod approvals;
 mod budgets;
 mod chain;
 mod compile_fail;
+mod copies;
 mod damage;
 mod faults;
 mod fences;
