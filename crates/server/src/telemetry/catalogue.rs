@@ -178,7 +178,7 @@ pub(super) const METRICS: &[(&str, Kind, &str)] = &[
     (
         "tenantry_audit_leader",
         Gauge,
-        "1 on the node that integrates and signs, of several",
+        "1 on the node that integrates and signs, which a lone one does",
     ),
     (
         "tenantry_audit_takeovers_total",

@@ -41,11 +41,12 @@ pub(crate) fn on_cloud() -> bool {
 
 /// The three of them; those that are a test's own end with this value.
 pub(crate) struct Backends {
-    _redis: Option<RedisServer>,
-    _firestore: Option<FirestoreEmulator>,
-    _s3: Option<Objects>,
+    pub(crate) redis: Option<RedisServer>,
+    pub(crate) emulator: Option<FirestoreEmulator>,
+    pub(crate) s3: Option<Objects>,
     places: Places,
-    folder: TempDir,
+    /// Objects and secrets.
+    pub(crate) folder: TempDir,
 }
 
 /// What `init` is told of them.
@@ -63,6 +64,16 @@ impl Backends {
         on_cloud().then(Self::named)
     }
 
+    /// A Redis and an S3 store of one's own, which can be made to fail. Firestore's emulator takes seconds to start and
+    /// has a project for everyone, so it is shared if one is named; what fails is the way to it.
+    pub(crate) fn own() -> Self {
+        let mut backends = Self::none();
+        backends.own_redis();
+        backends.some_firestore();
+        backends.own_s3();
+        backends
+    }
+
     /// Those that the variables name, and one's own in place of the others.
     fn named() -> Self {
         let mut backends = Self::none();
@@ -70,10 +81,7 @@ impl Backends {
             Ok(url) => backends.redis_at(&url),
             Err(_) => backends.own_redis(),
         }
-        match env::var("FIRESTORE_EMULATOR_HOST") {
-            Ok(address) => backends.firestore_at(&address),
-            Err(_) => backends.own_firestore(),
-        }
+        backends.some_firestore();
         match env::var("S3_ENDPOINT") {
             Ok(endpoint) => backends.s3_at(&endpoint),
             Err(_) => backends.own_s3(),
@@ -83,9 +91,9 @@ impl Backends {
 
     fn none() -> Self {
         Self {
-            _redis: None,
-            _firestore: None,
-            _s3: None,
+            redis: None,
+            emulator: None,
+            s3: None,
             places: Places::default(),
             folder: tempfile::tempdir().expect("a temporary folder"),
         }
@@ -113,7 +121,7 @@ impl Backends {
     fn own_redis(&mut self) {
         let redis = RedisServer::start();
         self.places.redis = json!({"url": redis.url()});
-        self._redis = Some(redis);
+        self.redis = Some(redis);
     }
 
     fn redis_at(&mut self, url: &str) {
@@ -134,10 +142,19 @@ impl Backends {
         self.places.redis = row;
     }
 
-    fn own_firestore(&mut self) {
+    /// The one that is named, or one's own.
+    fn some_firestore(&mut self) {
+        if let Ok(address) = env::var("FIRESTORE_EMULATOR_HOST") {
+            return self.firestore_at(&address);
+        }
         let emulator = FirestoreEmulator::start();
         self.firestore_at(&emulator.address());
-        self._firestore = Some(emulator);
+        self.emulator = Some(emulator);
+    }
+
+    /// Where Firestore is, `address:port`.
+    pub(crate) fn firestore(&self) -> &str {
+        self.places.firestore["emulator"].as_str().expect("a text")
     }
 
     /// The emulator makes a project when it is named.
@@ -151,7 +168,7 @@ impl Backends {
             "bucket": BUCKET, "region": "us-east-1", "endpoint": s3.url, "path_style": true,
         });
         self.s3_secrets("the-id", "the-secret");
-        self._s3 = Some(s3);
+        self.s3 = Some(s3);
     }
 
     fn s3_at(&mut self, endpoint: &str) {
@@ -190,8 +207,8 @@ fn unique() -> String {
 }
 
 /// An S3 store on a thread of its own, so that it answers while the test's waits for a server to start.
-struct Objects {
-    url: String,
+pub(crate) struct Objects {
+    pub(crate) url: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::FirestoreEmulator;
+use testkit::{FirestoreEmulator, Way};
 
 use crate::{
     client::{Caller, Request, send},
+    faults::Plant,
     process::{Server, serve_of},
     recipes::succeed,
     several::Cloud,
@@ -47,7 +48,8 @@ async fn until(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_the_cloud_serves_and_outlives_its_backends() {
-    let cloud = Cloud::start().await;
+    let plant = Plant::start().await;
+    let cloud = &plant.cloud;
     let server = serve_of(&cloud.args, "").await;
     let ada = Caller::resident(&server, 0);
 
@@ -95,11 +97,10 @@ async fn a_server_of_the_cloud_serves_and_outlives_its_backends() {
     assert_eq!(back.unwrap().json()["data"], json!({"text": "back"}));
 
     // Nor is anything let through while it cannot be known who is a member.
-    cloud.firestore.pause();
+    plant.firestore.set(Way::Silent);
     assert!(until(&server, &ada, &card, 503).await.is_some());
-    cloud.firestore.resume();
+    plant.firestore.set(Way::Open);
     until(&server, &ada, &card, 201).await;
-    drop(cloud.folder);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +224,7 @@ async fn while_a_kind_moves_it_is_read_and_not_written_and_others_are_both() {
         .join("tenantry.toml")
         .display()
         .to_string();
-    let target = json!({"project": "elsewhere", "emulator": cloud.firestore.address()});
+    let target = json!({"project": "elsewhere", "emulator": cloud.firestore});
     let moving = tokio::task::spawn_blocking(move || {
         let kind = ["migrate", "--config", &config, "--kind", "train_prefs"];
         let to = ["--to", "firestore", "--target", &target.to_string()];

@@ -46,9 +46,8 @@ pub(crate) struct Plant {
 impl Plant {
     pub(crate) async fn start() -> Self {
         let mut cloud = Cloud::start().await;
-        let firestore: SocketAddr = cloud.firestore.address().parse().unwrap();
-        let s3 = cloud.s3.url();
-        let s3: SocketAddr = s3.trim_start_matches("http://").parse().unwrap();
+        let firestore: SocketAddr = cloud.firestore.parse().unwrap();
+        let s3: SocketAddr = cloud.s3.url.trim_start_matches("http://").parse().unwrap();
         let redis = SocketAddr::from(([127, 0, 0, 1], cloud.redis.port()));
         let plant = [redis, firestore, s3].map(FaultProxy::to);
         let [redis_way, firestore_way, s3_way] = plant;

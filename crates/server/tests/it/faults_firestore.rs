@@ -11,7 +11,7 @@ use crate::{
     faults::{PATIENCE, Plant, away, done, eventually},
     process::Server,
     recipes::succeed,
-    streams::Sse,
+    streams::{Sse, post, thread},
 };
 
 const WRITERS: usize = 64;
@@ -106,6 +106,44 @@ async fn firestore_is_away_or_slow_or_breaks_off_and_each_card_is_made_once() {
             assert_eq!(once.len(), titles.len(), "{name}: {titles:?}");
             assert_eq!(once, expected, "{name}");
         }
+    }
+}
+
+/// What waits for a store that does not answer is refused in less: each call ends after 12 s, and there may be two.
+const ANSWERED_MAX: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn without_firestore_streams_are_told_to_come_back_and_nothing_is_let_through() {
+    let plant = Plant::start().await;
+    let [server] = plant.cloud.nodes("").await;
+    let ada = Caller::resident(&server, 0);
+    thread(&server, &ada, "th_1").await;
+    for way in [Way::Silent, Way::Cut] {
+        let mut stream = Sse::open(&server, &ada, "/sse/chat/th_1").await;
+        let last = post(&server, &ada, "th_1", &["before"]).await.remove(0);
+        assert_eq!(stream.messages(1).await, std::slice::from_ref(&last));
+        plant.firestore.set(way);
+        // It is not known any more who is a member, and access is never assumed.
+        let told = tokio::time::timeout(PATIENCE, stream.read()).await.unwrap();
+        assert_eq!(told.unwrap().event, "drain", "{way:?}");
+        assert_eq!(stream.next().await, None, "{way:?}");
+        let message = json!({"data": {"text": "refused"}});
+        let message = Request::new("POST", "/chat/threads/th_1/messages").json(&message);
+        for request in [get("/nexus/cards"), get("/sse/chat/th_1"), message] {
+            let asked = tokio::time::Instant::now();
+            let refused = send(&server, &ada, &request).await;
+            assert!(away(&refused), "{way:?}: {request:?}: {refused:?}");
+            let took = asked.elapsed();
+            assert!(took < ANSWERED_MAX, "{way:?}: {request:?} took {took:?}");
+        }
+        succeed(&server, &Caller::default(), get("/healthz")).await;
+
+        plant.firestore.set(Way::Open);
+        eventually(&server, &ada, &get("/nexus/cards"), done).await;
+        let back = format!("/sse/chat/th_1?last_event_id={last}");
+        let mut stream = Sse::open(&server, &ada, &back).await;
+        let after = post(&server, &ada, "th_1", &["after"]).await;
+        assert_eq!(stream.messages(1).await, after, "{way:?}");
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) struct Talk {
     pub(crate) writer: Writer,
     pub(crate) caller: Caller,
     first: Message,
+    /// One on each server, and one who changes the server.
     followers: Vec<Follower>,
 }
 
@@ -40,6 +41,12 @@ impl Talk {
             first: (first, name.to_owned()),
             followers,
         }
+    }
+
+    /// How often the streams of those who stay on their server were opened.
+    pub(crate) fn opened(&self) -> Vec<usize> {
+        let staying = self.followers.iter().take(self.followers.len() - 1);
+        staying.map(|follower| follower.heard().opened).collect()
     }
 
     /// Ends it, and looks whether everybody heard what was acknowledged, all of it, once, in order, and nothing else.

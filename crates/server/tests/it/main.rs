@@ -25,6 +25,8 @@ mod cursors;
 mod deploy;
 mod enforcement;
 mod faults;
+mod faults_audit;
+mod faults_clocks;
 mod faults_firestore;
 mod faults_nodes;
 mod faults_redis;

@@ -8,7 +8,7 @@ use crate::{
     client::{Caller, Request, send},
     process::Server,
     recipes::succeed,
-    several::Cloud,
+    several::{Cloud, figure},
     streams::{Sse, Ws, post, thread},
 };
 
@@ -172,4 +172,39 @@ async fn a_refresh_token_that_was_used_on_one_node_ends_its_session_when_it_is_u
             }
         }
     }
+}
+
+/// What each node says that it does for the audit log; its figure says the same.
+async fn roles(nodes: &[&Server]) -> Vec<String> {
+    let mut roles = Vec::new();
+    for node in nodes {
+        let ready = Request::new("GET", "/readyz");
+        let told = send(node, &Caller::default(), &ready).await.json();
+        let role = told["backends"]["audit"]["role"].as_str().unwrap();
+        roles.push(role.to_owned());
+    }
+    roles
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_node_shows_whether_it_leads_the_audit_log_and_another_does_when_it_dies() {
+    let cloud = Cloud::start().await;
+    let [one, two, three] = cloud.nodes("").await;
+    let leader = "tenantry_audit_leader";
+    assert_eq!(
+        roles(&[&one, &two, &three]).await,
+        ["leads", "follows", "follows"]
+    );
+    for (node, leads) in [(&one, 1.0), (&two, 0.0), (&three, 0.0)] {
+        assert_eq!(figure(node, leader).await, leads);
+    }
+    drop(one);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while figure(&two, leader).await + figure(&three, leader).await == 0.0 {
+        assert!(tokio::time::Instant::now() < deadline, "another leads");
+        tokio::time::sleep(POLL).await;
+    }
+    let mut left = roles(&[&two, &three]).await;
+    left.sort_unstable();
+    assert_eq!(left, ["follows", "leads"]);
 }

@@ -3,59 +3,47 @@
 //! [`Cloud`] has real backends: a Redis, Google's Firestore emulator, an S3 endpoint. [`Cloud::nodes`] starts
 //! servers over them, each a process with its own port, data folder and spool.
 
-mod followers;
+pub(crate) mod followers;
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::time::Duration;
 
-use engine_embedded::{S3Endpoint, S3EndpointSettings};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use testkit::{FirestoreEmulator, RedisServer};
-use zeroize::Zeroizing;
 
 use crate::{
+    backends::{Backends, Objects},
     client::{Caller, Request, send},
     process::{Server, serve_of},
-    recipes::succeed,
+    recipes::{bootstrap, succeed},
     removal::member,
     streams::{Sse, Ws, post, thread},
     telemetry::page,
 };
 
-const BUCKET: &str = "of-the-cloud";
-
 /// The backends of the profile `cloud`, for as long as a test needs them.
 pub(crate) struct Cloud {
     pub(crate) redis: RedisServer,
-    pub(crate) firestore: FirestoreEmulator,
-    pub(crate) s3: S3Endpoint,
+    /// Where Firestore is, `address:port`.
+    pub(crate) firestore: String,
+    _emulator: Option<FirestoreEmulator>,
+    pub(crate) s3: Objects,
     /// Objects and secrets.
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) folder: TempDir,
     /// What `init` is told of them.
     pub(crate) args: Vec<String>,
 }
 
 impl Cloud {
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let redis = RedisServer::start();
-        let firestore = tokio::task::spawn_blocking(FirestoreEmulator::start)
-            .await
-            .unwrap();
-        let s3 = S3Endpoint::start(S3EndpointSettings {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            folder: folder.path().join("objects"),
-            bucket: BUCKET.to_owned(),
-            access_key_id: "the-id".to_owned(),
-            secret_access_key: Zeroizing::new("the-secret".to_owned()),
-        });
-        let s3 = s3.await.unwrap();
-        let args = args(&redis, &firestore, &s3, folder.path());
+        let own = tokio::task::spawn_blocking(Backends::own).await.unwrap();
         Self {
-            redis,
-            firestore,
-            s3,
-            folder,
-            args,
+            args: own.args(),
+            firestore: own.firestore().to_owned(),
+            redis: own.redis.unwrap(),
+            _emulator: own.emulator,
+            s3: own.s3.unwrap(),
+            folder: own.folder,
         }
     }
 
@@ -70,40 +58,8 @@ impl Cloud {
     }
 }
 
-/// What `init` is told of them.
-fn args(
-    redis: &RedisServer,
-    firestore: &FirestoreEmulator,
-    s3: &S3Endpoint,
-    folder: &Path,
-) -> Vec<String> {
-    let secret = |name: &str, value: &str| {
-        let file = folder.join(value);
-        std::fs::write(&file, value).unwrap();
-        format!("s3.{name}=file:{}", file.display())
-    };
-    let firestore = json!({"project": "of-the-test", "emulator": firestore.address()});
-    let s3 = json!({
-        "bucket": BUCKET, "region": "us-east-1", "endpoint": s3.url(), "path_style": true,
-    });
-    let (firestore, s3) = (firestore.to_string(), s3.to_string());
-    let id = secret("access_key_id", "the-id");
-    let key = secret("secret_access_key", "the-secret");
-    [
-        ("--profile", "cloud"),
-        ("--redis", &redis.url()),
-        ("--firestore", &firestore),
-        ("--s3", &s3),
-        ("--secret", &id),
-        ("--secret", &key),
-    ]
-    .into_iter()
-    .flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()])
-    .collect()
-}
-
 /// A figure of a server's metrics: `name`, with its labels if it has some. What was never counted is 0.
-async fn figure(server: &Server, name: &str) -> f64 {
+pub(crate) async fn figure(server: &Server, name: &str) -> f64 {
     let page = page(server).await;
     let lines = page.lines().filter_map(|line| line.rsplit_once(' '));
     let found = lines.filter(|(series, _)| *series == name);
@@ -111,7 +67,7 @@ async fn figure(server: &Server, name: &str) -> f64 {
 }
 
 /// Waits until a figure is more than `than`.
-async fn until_more(server: &Server, name: &str, than: f64) {
+pub(crate) async fn until_more(server: &Server, name: &str, than: f64) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while figure(server, name).await <= than {
         let late = tokio::time::Instant::now() >= deadline;
@@ -213,6 +169,40 @@ async fn a_bus_that_was_away_makes_nodes_forget_everything() {
     until_more(&two, forgotten, before).await;
     let told = succeed(&two, &ada, Request::new("GET", "/privacy/train-prefs")).await;
     assert_eq!(told["levels"]["tenant"]["training"], "allow", "{told}");
+}
+
+/// Messages of a thread, as a node shows them.
+async fn held(node: &Server, caller: &Caller) -> usize {
+    let list = Request::new("GET", "/chat/threads/th_1/messages");
+    let list = succeed(node, caller, list).await;
+    list["items"].as_array().unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_set_on_one_node_is_followed_by_another_as_soon_as_it_is_heard_of() {
+    let cloud = Cloud::start().await;
+    let ([one, two], ada) = two(&cloud).await;
+    let operator = bootstrap(&one).await;
+    thread(&two, &ada, "th_1").await;
+    post(&two, &ada, "th_1", &["before"]).await;
+    // What is there already is known on the other node for two seconds more, unless it is told.
+    assert_eq!(held(&two, &ada).await, 1);
+    let row = json!({
+        "resource_kind": "chat_bus", "tenant": one.facts.tenants[0], "env": "*", "backend": "redis",
+        "config": {"url": cloud.redis.url(), "prefix": "elsewhere"},
+    });
+    let set = Request::new("POST", "/control/routes").json(&row);
+    let row = heard(&two, "routes", succeed(&one, &operator, set)).await;
+    assert_eq!(held(&two, &ada).await, 0, "{row}");
+    let after = post(&two, &ada, "th_1", &["after"]).await;
+    assert_eq!(held(&one, &ada).await, 1);
+    let id = row["id"].as_str().unwrap();
+    let remove = Request::new("DELETE", format!("/control/routes/{id}"));
+    heard(&two, "routes", succeed(&one, &operator, remove)).await;
+    let list = Request::new("GET", "/chat/threads/th_1/messages");
+    let list = succeed(&two, &ada, list).await;
+    assert_eq!(list["items"][0]["data"]["text"], "before", "{list}");
+    assert_ne!(list["items"][0]["id"], json!(after[0]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -124,6 +124,28 @@ async fn members_of_all_nodes_are_there_until_they_leave_or_their_node_dies() {
     until(&mut shared.ada, |frame| names(&frame["left"], &carol_id)).await;
 }
 
+/// Two sockets of one canvas on two nodes: each is told of the other, and of what it shows.
+pub(crate) async fn meet(nodes: [&Server; 2], ada: &Caller) {
+    let made = Request::new("POST", "/canvas").json(&json!({"canvas_id": "cv_met"}));
+    succeed(nodes[0], ada, made).await;
+    let (carol_id, carol) = member(nodes[1], ada, "member").await;
+    let carol = ada.clone().bearer(carol["access_token"].as_str().unwrap());
+    let me = succeed(nodes[0], ada, Request::new("GET", "/auth/me")).await;
+    let ada_id = me["user"]["id"].as_str().unwrap();
+    let mut here = Ws::open(nodes[0], ada, "/ws/canvas/cv_met").await;
+    let mut there = Ws::open(nodes[1], &carol, "/ws/canvas/cv_met").await;
+    for (ws, other) in [(&mut here, carol_id.as_str()), (&mut there, ada_id)] {
+        if !names(&ws.ready["presence"], other) {
+            until(ws, |frame| names(&frame["joined"], other)).await;
+        }
+    }
+    let state = json!({"op": "presence", "state": {"at": "n1"}});
+    there.send(state.clone()).await;
+    until(&mut here, |frame| names(&frame["updated"], &carol_id)).await;
+    here.send(state).await;
+    until(&mut there, |frame| names(&frame["updated"], ada_id)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn gestures_reach_followers_of_the_same_canvas_on_other_nodes_and_of_no_other() {
     let mut shared = shared().await;
