@@ -7,6 +7,7 @@ mod assets;
 mod backend;
 mod canvases;
 mod carry;
+mod databases;
 mod embedded;
 mod firestore;
 mod foundation;
@@ -134,7 +135,7 @@ impl Composed {
         let gates = foundation.gates(&flags, &audit);
         let nexus = foundation.nexus(&control);
         let search = search::search(&foundation, config);
-        let assets = assets::assets(&foundation, &config.storage);
+        let assets = assets::assets(&foundation, &gates, &config.storage);
         let tickets = foundation.tickets();
         let office: Arc<dyn TicketOffice> = tickets.clone();
         let guard = foundation.guard(&control, office);

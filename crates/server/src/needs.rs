@@ -72,21 +72,22 @@ const fn kind(
 }
 
 /// A kind whose records are committed together with content and with the fences of the gates. The system's
-/// kill switches fence every tenant's writes, so all of them are on one engine for everyone.
+/// kill switches fence every tenant's writes: those of a tenant on another engine by a copy of that fence there.
 const fn gated(name: &'static str, holds: &'static [&'static str]) -> Kind {
     Kind {
-        follows: Some("nexus"),
-        ..kind(name, Port::Documents, Breadth::Everyone, holds)
+        follows: Some(NEXUS),
+        ..kind(name, Port::Documents, Breadth::Served, holds)
     }
 }
 
-use Breadth::{Env, Everyone, Tenant};
+use Breadth::{Env, Everyone, Served, Tenant};
 use Port::{Bus, Documents, Events, Objects, Throttle, Tickets};
 
 /// The kind of the control store, which the configuration names and the registry repeats.
 pub(crate) const CONTROL: &str = "control";
 
 /// Kinds that are asked for by their names.
+pub(crate) const NEXUS: &str = "nexus";
 pub(crate) const NODE_BUS: &str = "node_bus";
 pub(crate) const AUDIT_LOG: &str = "audit_log";
 pub(crate) const AUDIT_RECORDS: &str = "audit_records";
@@ -100,9 +101,9 @@ pub(crate) static KINDS: &[Kind] = &[
     // Tenants, users, members, sessions, and the registry itself: where the configuration says.
     kind(CONTROL, Documents, Everyone, &[]),
     kind(
-        "nexus",
+        NEXUS,
         Documents,
-        Everyone,
+        Served,
         &[
             "atoms",
             "packs",
@@ -127,7 +128,10 @@ pub(crate) static KINDS: &[Kind] = &[
     gated("page_content", &["page_content"]),
     gated("seo", &["seo"]),
     // The rows of these gates are read and fenced together, as one collection.
-    gated("strategy_lock", &["gates", "gate_approvals"]),
+    gated(
+        "strategy_lock",
+        &["gates", "gate_approvals", gatechain::COPIES],
+    ),
     gated("kill_switch", &[]),
     gated("firearms", &[]),
     gated("kpi", &[]),

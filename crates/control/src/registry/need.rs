@@ -1,5 +1,7 @@
 //! What a deployment needs of the registry: kinds, how finely each can be routed, and which go together.
 
+use identity::TenantId;
+
 use super::{ResourceKind, RoutePlace, RouteTarget};
 
 /// How finely the rows of a kind may tell its places apart.
@@ -7,6 +9,8 @@ use super::{ResourceKind, RoutePlace, RouteTarget};
 pub enum Breadth {
     /// One row for all: its records, or those they are committed with, belong to all tenants.
     Everyone,
+    /// A row for each tenant but `t_system`: what holds for all of them is where everyone is.
+    Served,
     /// A row for each tenant: its records are the same in all environments.
     Tenant,
     /// A row for each tenant and environment.
@@ -19,6 +23,10 @@ impl Breadth {
     pub fn allows(self, place: &RoutePlace) -> bool {
         match self {
             Self::Everyone => *place == RoutePlace::default(),
+            Self::Served => {
+                let system = place.tenant.as_ref().is_some_and(TenantId::is_system);
+                place.env.is_none() && !system
+            }
             Self::Tenant => place.env.is_none(),
             Self::Env => true,
         }
@@ -27,6 +35,9 @@ impl Breadth {
     const fn why_not(self) -> &'static str {
         match self {
             Self::Everyone => "is one for all tenants and environments: this row never counts",
+            Self::Served => {
+                "is the same in all environments, and t_system's is everyone's: this row never counts"
+            }
             Self::Tenant => "is the same in all environments: this row never counts",
             Self::Env => "",
         }

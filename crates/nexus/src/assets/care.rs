@@ -9,13 +9,18 @@
 //! Of an upload that was never registered the promise is deleted first, in a batch that
 //! registering cannot pass, and the object afterwards. A stop in between loses nothing: the
 //! note stays until the object is gone.
+//!
+//! Tenants in a database of their own have their notes there, beside what is written under them. One that was
+//! left behind when its tenant moved is carried after it when it is due.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use identity::{AssetId, Env, Timestamp};
+use identity::{AssetId, Env, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Batch, CommitError, DocKey, Document, Listing, ObjectKey, Partition, Version};
+use store::{
+    Batch, CommitError, DocKey, Document, Documents, Listing, ObjectKey, Partition, Version,
+};
 
 use super::{
     Area, Asset, Assets, Facts, Filename,
@@ -44,13 +49,19 @@ const PAGES_MAX: usize = 10;
 /// How many objects are seen to at a time.
 const AT_A_TIME: usize = 8;
 
-/// The partition of notes.
-const CARE: &str = "asset_care";
+/// The partition of notes. Each is in its tenant's database, though its name spans tenants: see [`noted_tenant`].
+pub const CARE: &str = "asset_care";
+
+/// Whose object a note in the partition [`CARE`] is about, by the note's id.
+#[must_use]
+pub fn noted_tenant(id: &str) -> Option<TenantId> {
+    id.split('/').nth(1)?.parse().ok()
+}
 
 /// An object that has to be looked after.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Note {
-    tenant: identity::TenantId,
+    tenant: TenantId,
     env: Env,
     area: Area,
     asset: AssetId,
@@ -72,6 +83,13 @@ pub struct Tended {
     pub kept: usize,
     /// Objects that could not be deleted; they are tried again.
     pub failed: usize,
+}
+
+/// Where notes are read in a round.
+struct Round<'a> {
+    documents: &'a Arc<dyn Documents>,
+    /// Whether there are other databases, so that a note may be in one in which its tenant is not.
+    is_one_of_many: bool,
 }
 
 enum Cared {
@@ -149,24 +167,46 @@ impl Assets {
         }
     }
 
-    /// One round of [`Assets::tend`]: what is due now, at most a thousand objects.
+    /// One round of [`Assets::tend`]: what is due now, at most a thousand objects of each database.
     ///
     /// # Errors
-    /// [`NexusError::Store`] when it is not known what is due.
+    /// [`NexusError::Store`] when it is not known what is due in everyone's database.
     pub async fn turn(&self) -> Result<Tended, NexusError> {
-        let (mut tended, mut after) = (Tended::default(), None);
+        let mut tended = Tended::default();
+        let each = match &self.gates {
+            Some(gates) => gates.databases().await?,
+            None => Vec::new(),
+        };
+        let Some((everyones, others)) = each.split_first() else {
+            let round = Round::of_all(&self.deps.documents);
+            self.turn_in(&round, &mut tended).await?;
+            return Ok(tended.told());
+        };
+        self.turn_in(&Round::of_one(everyones), &mut tended).await?;
+        for documents in others {
+            let round = Round::of_one(documents);
+            if let Err(error) = self.turn_in(&round, &mut tended).await {
+                tracing::warn!(%error, "objects of a database could not be looked after");
+            }
+        }
+        Ok(tended.told())
+    }
+
+    /// What is due in one database.
+    async fn turn_in(&self, round: &Round<'_>, tended: &mut Tended) -> Result<(), NexusError> {
+        let mut after = None;
         for _ in 0..PAGES_MAX {
             let listing = Listing {
                 prefix: String::new(),
                 after: after.take(),
                 limit: NOTES_READ,
             };
-            let mut page = self.deps.documents.list(&self.notes(), &listing).await?;
+            let mut page = round.documents.list(&self.notes(), &listing).await?;
             let now = moment(self.deps.clock.now());
             page.retain(|note| note.id.split('/').next() <= Some(now.as_str()));
             after = page.last().map(|note| note.id.clone());
             let more = page.len() == NOTES_READ;
-            let cared = stream::iter(page).map(|note| self.care(note));
+            let cared = stream::iter(page).map(|note| self.care(round, note));
             let mut cared = cared.buffer_unordered(AT_A_TIME);
             while let Some(outcome) = cared.next().await {
                 tended.count(&outcome);
@@ -175,14 +215,35 @@ impl Assets {
                 break;
             }
         }
-        metrics::counter!("tenantry_assets_objects_deleted_total")
-            .increment(u64::try_from(tended.deleted).unwrap_or(u64::MAX));
-        Ok(tended)
+        Ok(())
+    }
+
+    /// Carries a note to where its tenant is now; whether it was elsewhere.
+    async fn carry(&self, round: &Round<'_>, document: &Document) -> Result<bool, CommitError> {
+        let key = DocKey::new(&self.notes(), document.id.as_str());
+        if !round.is_one_of_many || self.deps.documents.get(&key).await?.is_some() {
+            return Ok(false);
+        }
+        let put = Batch::new()
+            .expect_absent(&key)
+            .put(&key, document.value.clone());
+        self.deps.documents.commit(put).await?;
+        // If it was there after all, somebody has just seen to it, and will find nothing to do.
+        let gone = Batch::new()
+            .expect_version(&key, document.version)
+            .delete(&key);
+        round.documents.commit(gone).await?;
+        Ok(true)
     }
 
     /// Sees to one note.
-    async fn care(&self, document: Document) -> Result<Cared, NexusError> {
+    async fn care(&self, round: &Round<'_>, document: Document) -> Result<Cared, NexusError> {
         let note: Note = decode(&document)?;
+        match self.carry(round, &document).await {
+            Ok(false) => {}
+            Ok(true) => return Ok(Cared::Elsewhere),
+            Err(refused) => return self.settled(Err(refused), Cared::Elsewhere),
+        }
         let noted = Noted {
             key: DocKey::new(&self.notes(), document.id),
             version: document.version,
@@ -234,7 +295,29 @@ impl Assets {
     }
 }
 
+impl<'a> Round<'a> {
+    const fn of_all(documents: &'a Arc<dyn Documents>) -> Self {
+        Self {
+            documents,
+            is_one_of_many: false,
+        }
+    }
+
+    const fn of_one(documents: &'a Arc<dyn Documents>) -> Self {
+        Self {
+            documents,
+            is_one_of_many: true,
+        }
+    }
+}
+
 impl Tended {
+    fn told(self) -> Self {
+        metrics::counter!("tenantry_assets_objects_deleted_total")
+            .increment(u64::try_from(self.deleted).unwrap_or(u64::MAX));
+        self
+    }
+
     fn count(&mut self, outcome: &Result<Cared, NexusError>) {
         match outcome {
             Ok(Cared::Deleted) => self.deleted += 1,

@@ -26,7 +26,7 @@ mod words;
 
 pub use artifact::NewArtifact;
 pub use asset::{ANCESTORS_MAX, Area, Asset, Facts, InvalidParent, Lineage, Parent};
-pub use care::{Tended, UNREGISTERED_KEPT};
+pub use care::{CARE, Tended, UNREGISTERED_KEPT, noted_tenant};
 pub use content_type::{ContentType, InvalidContentType};
 pub use filename::{Filename, GIVEN_NAME_BYTES_MAX, InvalidFilename};
 pub use mutation::{Presign, Register, Remove, Upload};

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use gatechain::GateChain;
 use identity::{AssetId, Clock, Entropy, Scope, SystemAuthority};
 use store::{Blobs, Disposition, Documents, ObjectKey, Page, PageRequest, PresignedUrl};
 
@@ -37,6 +38,8 @@ pub struct AssetsDeps {
 /// The files of all tenants.
 pub struct Assets {
     pub(super) deps: AssetsDeps,
+    /// Knows the databases of tenants that are not in everyone's.
+    pub(super) gates: Option<GateChain>,
 }
 
 /// What a list shows.
@@ -52,7 +55,16 @@ impl Assets {
     /// The files in `deps`. Run [`Assets::tend`] in a task of its own.
     #[must_use]
     pub const fn new(deps: AssetsDeps) -> Self {
-        Self { deps }
+        Self { deps, gates: None }
+    }
+
+    /// The same where tenants may be in databases of their own, which `gates` knows.
+    #[must_use]
+    pub fn across(self, gates: GateChain) -> Self {
+        Self {
+            gates: Some(gates),
+            ..self
+        }
     }
 
     pub(super) fn blobs(&self, area: Area) -> &dyn Blobs {

@@ -87,6 +87,11 @@ impl Backend {
         self.name
     }
 
+    /// The row's target that it serves.
+    pub(super) const fn target(&self) -> &RouteTarget {
+        &self.target
+    }
+
     /// What an acknowledgement of it means, once it was opened.
     pub(super) fn durability(&self) -> Option<&str> {
         self.opened.get().map(|opened| opened.durability.as_str())

@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 
 use super::{
     backend::Backend,
+    databases::RoutedDatabases,
     embedded::EMBEDDED,
     open::{self, Opener},
     profile::control_store,
@@ -228,7 +229,7 @@ impl Foundation {
     }
 
     pub(super) fn gates(&self, flags: &Arc<Flags>, audit: &Arc<Audit>) -> GateChain {
-        GateChain::new(GateDeps {
+        let deps = GateDeps {
             documents: self.documents(),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
@@ -236,7 +237,9 @@ impl Foundation {
             enforcement: Arc::new(FlagEnforcement(Arc::clone(flags))),
             decisions: Arc::new(AuditedDecisions::new(Arc::clone(audit))),
             stopwatch: Arc::new(SystemStopwatch::start()),
-        })
+        };
+        let databases = Arc::new(RoutedDatabases(Arc::clone(&self.router)));
+        GateChain::over(deps, databases)
     }
 
     pub(super) fn nexus(&self, control: &Control) -> Nexus {

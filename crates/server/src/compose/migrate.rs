@@ -11,18 +11,20 @@ mod objects;
 use std::{sync::Arc, time::Duration};
 
 use control::{Control, FRESH_MAX, RoutePlace, RouteRow, RouteTarget};
+use gatechain::COPIES;
 use identity::{Clock, Env, SystemAuthority, TenantId};
 use store::{Home, PageRequest, Partition, Versioned};
 
 use super::{
     backend::{Backend, Trouble},
+    databases::is_a_tenants,
     fuse::CALL_MAX,
     router::Router,
     start::{Started, open},
 };
 use crate::{
     config::Config,
-    needs::{CONTROL, KINDS, Kind, Port},
+    needs::{CONTROL, KINDS, Kind, NEXUS, Port},
     startup::Missing,
 };
 
@@ -151,6 +153,12 @@ impl<'a> Mover<'a> {
             missing.note(format!("the route of {}: {}", found.kind, found.problem));
         }
         missing.finish()?;
+        if kind.name == NEXUS
+            && self.order.tenant.is_none()
+            && is_a_tenants(self.router, target).await?
+        {
+            anyhow::bail!("a tenant has this database for its own: move it to everyone's first");
+        }
         let backend = self.router.backend(target, &target.fingerprint())?;
         let mut missing = Missing::default();
         let checked = backend.check(TARGET_MAX).await;
@@ -317,6 +325,8 @@ impl<'a> Mover<'a> {
             kind.name == self.order.kind.name || kind.follows == Some(self.order.kind.name)
         };
         let collections = KINDS.iter().filter(moves).flat_map(|kind| kind.holds);
+        // Copies of the system's fence belong to a database, and are made anew in another one.
+        let collections = collections.filter(|collection| **collection != COPIES);
         let authority = &self.authority;
         let mut partitions = Vec::new();
         for collection in collections {

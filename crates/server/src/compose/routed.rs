@@ -16,7 +16,7 @@ use super::{
     backend::Backend,
     late::Late,
     routed_tail,
-    router::{Router, Served, named, nobodys, of_documents, of_stream},
+    router::{Router, Served, named, nobodys, of_documents, of_key, of_stream},
 };
 use crate::needs::{self, Kind};
 
@@ -33,7 +33,8 @@ impl RoutedDocuments {
 #[async_trait]
 impl Documents for RoutedDocuments {
     async fn get(&self, key: &DocKey) -> Result<Option<Document>, StoreError> {
-        let backend = self.of(&key.partition).await?;
+        let (kind, home) = of_key(key)?;
+        let backend = self.0.serve_home(kind, &home).await?.backend;
         Documents::get(&*backend, key).await
     }
 

@@ -5,11 +5,13 @@
 use std::sync::{Arc, OnceLock};
 
 use control::{Control, Fingerprint, Resolved, RoutePlace, RouteTarget};
+use gatechain::COPIES;
 use identity::Env;
+use nexus::assets::{CARE, noted_tenant};
 use quick_cache::sync::Cache;
 use store::{DocKey, Home, ObjectKey, StoreError};
 
-use super::{backend::Backend, open::Opener};
+use super::{backend::Backend, databases, open::Opener};
 use crate::needs::{self, Breadth, Kind};
 
 /// Backends that are kept open; each has its connections.
@@ -147,8 +149,11 @@ impl Router {
     ) -> Result<Served, StoreError> {
         let place = match (kind.breadth, home.env) {
             (Breadth::Everyone, _) => RoutePlace::default(),
+            (Breadth::Served, _) if home.tenant.is_system() => RoutePlace::default(),
             (Breadth::Env, Some(env)) => RoutePlace::of_env(&home.tenant, env),
-            (Breadth::Tenant, _) | (Breadth::Env, None) => RoutePlace::of_tenant(&home.tenant),
+            (Breadth::Served | Breadth::Tenant, _) | (Breadth::Env, None) => {
+                RoutePlace::of_tenant(&home.tenant)
+            }
         };
         self.serve(kind, &place).await
     }
@@ -162,13 +167,17 @@ impl Router {
         keys: impl Iterator<Item = &DocKey> + Send,
     ) -> Result<Option<Arc<Backend>>, StoreError> {
         let mut found: Option<(&'static Kind, Arc<Backend>)> = None;
-        let mut last: Option<&DocKey> = None;
+        let (mut last, mut copy): (Option<&DocKey>, Option<&DocKey>) = (None, None);
         for key in keys {
             if last.is_some_and(|last| last.partition == key.partition) {
                 continue;
             }
             last = Some(key);
-            let (kind, home) = of_documents(key.partition.home())?;
+            let (kind, home) = of_key(key)?;
+            if home.holds == COPIES {
+                copy = Some(key);
+                continue;
+            }
             let backend = self.serve_home(kind, &home).await?.for_writing(kind)?;
             match &found {
                 Some((_, other)) if Arc::ptr_eq(other, &backend) => {}
@@ -181,7 +190,14 @@ impl Router {
                 }
             }
         }
-        Ok(found.map(|(_, backend)| backend))
+        let found = found.map(|(_, backend)| backend);
+        match copy {
+            Some(copy) if !found.as_ref().is_some_and(|it| databases::is_in(copy, it)) => {
+                let why = "the write was decided on for another database: the tenant has moved";
+                Err(StoreError::Unavailable(why.to_owned()))
+            }
+            _ => Ok(found),
+        }
     }
 }
 
@@ -192,6 +208,19 @@ pub(super) fn of_documents(
     let home = home.ok_or_else(|| nobodys("a partition"))?;
     let kind = needs::of_collection(home.holds).ok_or_else(|| nobodys(home.holds))?;
     Ok((kind, home))
+}
+
+/// The kind that a document belongs to, and whose it is: notes are their tenants', though listed for all of them.
+pub(super) fn of_key(key: &DocKey) -> Result<(&'static Kind, Home<'_>), StoreError> {
+    let (kind, home) = of_documents(key.partition.home())?;
+    let tenant = match home.holds {
+        CARE => noted_tenant(&key.id),
+        _ => None,
+    };
+    match tenant {
+        Some(tenant) => Ok((kind, Home { tenant, ..home })),
+        None => Ok((kind, home)),
+    }
 }
 
 /// The kind that a stream belongs to.
@@ -213,7 +242,7 @@ pub(super) fn nobodys(what: &str) -> StoreError {
 /// The places whose backends are looked at when nobody asks: those of everyone, in each environment.
 pub(super) fn everyones(kind: &Kind) -> Vec<RoutePlace> {
     match kind.breadth {
-        Breadth::Everyone | Breadth::Tenant => vec![RoutePlace::default()],
+        Breadth::Everyone | Breadth::Served | Breadth::Tenant => vec![RoutePlace::default()],
         Breadth::Env => Env::ALL
             .map(|env| RoutePlace {
                 tenant: None,

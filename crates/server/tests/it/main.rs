@@ -46,6 +46,7 @@ mod objects;
 mod ofrep;
 mod otlp;
 mod outside;
+mod own_database;
 mod prefs;
 mod process;
 mod recipes;

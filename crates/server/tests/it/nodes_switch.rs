@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 type Nodes = Arc<[Server; 3]>;
 
 /// When Firestore committed each document, by its name, as a text that sorts as time does.
-struct Commits {
+pub(crate) struct Commits {
     /// Of the emulator's other interface.
     url: String,
     /// The database.
@@ -42,7 +42,7 @@ struct Commits {
 }
 
 impl Commits {
-    fn of(cloud: &Cloud) -> Self {
+    pub(crate) fn of(cloud: &Cloud) -> Self {
         let mut args = cloud.args.iter().skip_while(|arg| *arg != "--firestore");
         let told = args.nth(1).expect("where Firestore is");
         let told: Value = serde_json::from_str(told).unwrap();
@@ -54,8 +54,16 @@ impl Commits {
         }
     }
 
+    /// The same of the emulator's database in another project.
+    pub(crate) fn of_project(cloud: &Cloud, project: &str) -> Self {
+        Self {
+            documents: format!("projects/{project}/databases/(default)/documents"),
+            ..Self::of(cloud)
+        }
+    }
+
     /// Of all documents.
-    async fn all(&self) -> BTreeMap<String, String> {
+    pub(crate) async fn all(&self) -> BTreeMap<String, String> {
         let url = format!("{}/{}:runQuery", self.url, self.documents);
         let query = json!({"structuredQuery": {
             "from": [{"collectionId": "docs", "allDescendants": true}],
@@ -68,7 +76,7 @@ impl Commits {
     }
 
     /// Of the document `name`.
-    async fn one(&self, name: &str) -> String {
+    pub(crate) async fn one(&self, name: &str) -> String {
         let url = format!("{}/{name}", self.url);
         let found = self.client.get(url).send().await.unwrap();
         let found: Value = found.json().await.unwrap();
