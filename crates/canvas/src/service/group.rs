@@ -13,7 +13,7 @@ use realtime::CanvasKey;
 use store::{CommitError, StoreError};
 use tokio::{
     task::yield_now,
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 use tracing::Instrument as _;
 
@@ -71,29 +71,40 @@ impl CanvasService {
 
     /// Carries out a group; again while other nodes are faster.
     async fn carry_out(&self, key: &CanvasKey, shift: &Shift, members: &mut VecDeque<Waiting>) {
+        if let Some(until) = shift.hot().gives_way() {
+            sleep_until(until).await;
+        }
         let mut lost = 0;
         for tries in 0..TRIES_MAX {
+            shift.fill(members, MEMBERS_MAX);
             let Some(first) = members.front() else { return };
             let (span, began) = (first.span.clone(), Instant::now());
             let tried = self.attempt(key, shift, members).instrument(span).await;
-            lost = tried.lost;
-            // Who has won lets others go first, and who has lost for the first time does not wait.
-            let is_last = lost == 0;
-            let waits = match is_last {
-                true => tried.is_shared && !(members.is_empty() && shift.is_idle()),
-                false => tries > 0,
-            };
-            if waits {
-                sleep(self.chance(began.elapsed().min(PAUSE_MAX))).await;
-            }
-            if is_last {
+            if tried.lost == 0 {
+                // Who has won lets others go first.
+                if tried.is_shared {
+                    shift.hot().give_way(self.pause(began));
+                }
                 return;
             }
-            shift.fill(members, MEMBERS_MAX);
+            lost = tried.lost;
+            // Who has lost for the first time does not wait.
+            if tries > 0 {
+                sleep_until(self.pause(began)).await;
+            }
         }
         for member in members.drain(..lost.min(members.len())) {
             member.answer(Err(CanvasError::Contended));
         }
+    }
+
+    /// The end of a pause by chance, at most as long as what began then took.
+    fn pause(&self, began: Instant) -> Instant {
+        let mut random = [0; 4];
+        self.entropy.fill(&mut random);
+        let part = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
+        let now = Instant::now();
+        now + (now - began).min(PAUSE_MAX).mul_f64(part)
     }
 
     async fn attempt(
@@ -142,6 +153,10 @@ impl CanvasService {
             settled: 0,
         };
         for (member, receipt) in members.iter().zip(receipts) {
+            if !decided.verdicts.is_empty() {
+                // A group takes its time; others have theirs in between.
+                yield_now().await;
+            }
             let stage = &mut decided.stage;
             let answer = match receipt {
                 Ok(receipt) => self.answer_to(key, hot, stage, member, receipt).await,
@@ -158,7 +173,6 @@ impl CanvasService {
             if stage.is_full() || (!was_due && self.snapshot_is_due(stage.head())) {
                 break;
             }
-            yield_now().await;
         }
         decided
     }
@@ -266,13 +280,6 @@ impl CanvasService {
             self.compact(key, &mut next).await;
         }
         hot.set(&Arc::new(next));
-    }
-
-    /// A part of `most`, by chance.
-    fn chance(&self, most: Duration) -> Duration {
-        let mut random = [0; 4];
-        self.entropy.fill(&mut random);
-        most.mul_f64(f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use realtime::CanvasKey;
 use store::{Documents, LIST_LIMIT_MAX, Listing};
 
@@ -22,6 +23,19 @@ impl CanvasService {
         limit: usize,
     ) -> Result<Vec<Arc<StoredCommit>>, CanvasError> {
         read_commits(&*self.documents, key, after, to, limit).await
+    }
+
+    /// The commits after `after` and up to `to`, read by their names. For a few, this is cheaper than a
+    /// query, which some engines answer slowly while much is written.
+    pub(super) async fn commits_by_name(
+        &self,
+        key: &CanvasKey,
+        after: u64,
+        to: u64,
+    ) -> Result<Vec<Arc<StoredCommit>>, CanvasError> {
+        let found = (after + 1..=to).map(|rev| self.commit_at(key, rev));
+        let found = try_join_all(found).await?;
+        Ok(found.into_iter().flatten().map(Arc::new).collect())
     }
 
     /// One commit, if it is kept.

@@ -14,7 +14,7 @@ use std::{
 
 use parking_lot::Mutex;
 use store::{Cursor, StreamKey, Version};
-use tokio::sync::Mutex as Turns;
+use tokio::{sync::Mutex as Turns, time::Instant};
 
 use super::lane::Lane;
 use crate::{
@@ -143,6 +143,8 @@ pub(super) struct Hot {
     pub(super) lane: Lane,
     pub(super) telling: Telling,
     current: Mutex<Option<Arc<Current>>>,
+    /// Until then other nodes go first.
+    gives_way: Mutex<Option<Instant>>,
     used: AtomicU64,
 }
 
@@ -158,6 +160,16 @@ impl Hot {
     /// What is in memory may not be what is stored.
     pub(super) fn forget(&self) {
         *self.current.lock() = None;
+    }
+
+    /// Lets other nodes go first until then.
+    pub(super) fn give_way(&self, until: Instant) {
+        *self.gives_way.lock() = Some(until);
+    }
+
+    /// Until when other nodes go first, if they do; asked once.
+    pub(super) fn gives_way(&self) -> Option<Instant> {
+        self.gives_way.lock().take()
     }
 
     /// Commits up to this head that were not told yet.

@@ -189,12 +189,6 @@ impl Shift {
         }
     }
 
-    /// Nobody is in the line.
-    pub(super) fn is_idle(&self) -> bool {
-        let line = self.hot.lane.0.lock();
-        line.as_ref().is_none_or(|line| line.waiting.is_empty())
-    }
-
     /// Whether somebody waits; if nobody does, the line is gone and the shift is over.
     pub(super) fn goes_on(&mut self) -> bool {
         let mut line = self.hot.lane.0.lock();
@@ -222,4 +216,70 @@ impl Drop for Shift {
 pub(super) async fn kept(promise: Promise) -> Result<Answer, CanvasError> {
     let lost = |_| StoreError::Unavailable("the change was not carried through".to_owned());
     promise.await.map_err(lost)?
+}
+
+#[cfg(test)]
+mod tests {
+    use identity::Entropy;
+
+    use super::*;
+
+    struct Same;
+
+    impl Entropy for Same {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(1);
+        }
+    }
+
+    fn waiting() -> (Waiting, Promise) {
+        let author = Author {
+            user: "u_1".parse().unwrap(),
+            ids: RequestIds::from_headers(None, None, &Same),
+        };
+        let restore = Restore {
+            identity: Identity {
+                client_id: "c1".parse().unwrap(),
+                batch_id: "b1".parse().unwrap(),
+            },
+            rev: 1,
+        };
+        Waiting::new(author, Asked::Restore(restore))
+    }
+
+    #[test]
+    fn a_line_is_there_while_it_is_emptied_and_no_longer() {
+        let hot = Arc::new(Hot::default());
+        let (first, _kept) = waiting();
+        let mut shift = Shift::join(&hot, first).unwrap().unwrap();
+        let (second, gone) = waiting();
+        assert!(
+            Shift::join(&hot, second).unwrap().is_none(),
+            "one empties it"
+        );
+        drop(gone);
+        let mut members = VecDeque::new();
+        assert!(shift.goes_on());
+        shift.fill(&mut members, 96);
+        assert_eq!(members.len(), 1, "who has gone is left out");
+        assert!(!shift.goes_on() && hot.lane.0.lock().is_none());
+        // The next shift is not ended by the end of this one.
+        let (third, _kept) = waiting();
+        let mut next = Shift::join(&hot, third).unwrap().unwrap();
+        drop(shift);
+        assert!(next.goes_on());
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_when_nobody_empties_the_line_any_more() {
+        let hot = Arc::new(Hot::default());
+        let (first, promise) = waiting();
+        drop(Shift::join(&hot, first).unwrap());
+        assert!(hot.lane.0.lock().is_none());
+        let told = kept(promise).await;
+        assert!(matches!(
+            told,
+            Err(CanvasError::Store(StoreError::Unavailable(_)))
+        ));
+    }
 }

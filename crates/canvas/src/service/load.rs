@@ -17,6 +17,8 @@ use crate::{
 
 /// Commits that may be on their way to the rail; further changes wait for them.
 const BEHIND_MAX: u64 = 128;
+/// Commits of other nodes that are read by their names: those of a group.
+const BY_NAME_MAX: u64 = 96;
 
 impl CanvasService {
     /// Where the canvas is, for who only reads.
@@ -89,9 +91,13 @@ impl CanvasService {
                 current
             }
         };
-        let commits = self
-            .commits_between(key, current.head.rev, head.rev, usize::MAX)
-            .await?;
+        let known = current.head.rev;
+        let commits = if head.rev - known <= BY_NAME_MAX {
+            self.commits_by_name(key, known, head.rev).await?
+        } else {
+            self.commits_between(key, known, head.rev, usize::MAX)
+                .await?
+        };
         for stored in commits {
             if stored.commit.rev != current.head.rev + 1 {
                 break;

@@ -25,4 +25,5 @@ mod recovery;
 mod replay;
 mod runs;
 mod submit;
+mod together;
 mod undo;
