@@ -23,6 +23,8 @@ use crate::{
 /// Where Cognito of this region says that it is; the pool follows.
 const COGNITO: &str = "https://cognito-idp.us-east-1.amazonaws.com";
 const PASSWORD: &str = "Perm4nent!password";
+/// More bytes than the buffers of a connection hold.
+const SENT_MAX: u64 = 32 * 1024 * 1024;
 /// Prints the key with which moto signs, and its public half.
 const KEYS: &str = r#"
 import json
@@ -345,6 +347,8 @@ async fn keys_are_taken_up_as_they_change_and_an_issuer_gone_bad_changes_nothing
     let unknown = asked(&server, &ada, &token).await;
     assert_eq!(unknown.outcome(), (503, "backend_unavailable".to_owned()));
     assert!(unknown.header("retry-after").is_some(), "{unknown:?}");
+    // Of what has no end no more is taken than what was on its way.
+    assert!(issuer.sent() < SENT_MAX, "{} bytes", issuer.sent());
     let keys = format!("{}/{}/.well-known/jwks.json", moto.url, pool.id);
     let document = server.client.get(keys).send().await.unwrap();
     issuer.answers(Answer::Document(document.text().await.unwrap()));

@@ -33,6 +33,8 @@ pub(crate) struct Issuer {
 struct Says {
     answer: Mutex<Answer>,
     asked: AtomicU64,
+    /// Bytes of answers without an end.
+    sent: AtomicU64,
 }
 
 impl Issuer {
@@ -42,6 +44,7 @@ impl Issuer {
         let says = Arc::new(Says {
             answer: Mutex::new(answer),
             asked: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
         });
         let told = Arc::clone(&says);
         let accepting = tokio::spawn(async move {
@@ -62,6 +65,11 @@ impl Issuer {
     pub(crate) fn answers(&self, answer: Answer) -> u64 {
         *self.says.answer.lock() = answer;
         self.asked()
+    }
+
+    /// Bytes that were taken of answers without an end.
+    pub(crate) fn sent(&self) -> u64 {
+        self.says.sent.load(Ordering::SeqCst)
     }
 
     pub(crate) fn asked(&self) -> u64 {
@@ -102,6 +110,7 @@ async fn tell(mut client: TcpStream, says: &Says) -> std::io::Result<()> {
             if client.write_all(&spaces).await.is_err() {
                 break;
             }
+            says.sent.fetch_add(spaces.len() as u64, Ordering::SeqCst);
         }
     }
     says.asked.fetch_add(1, Ordering::SeqCst);
