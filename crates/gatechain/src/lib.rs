@@ -26,7 +26,8 @@
 //!
 //! - A [`Permit`] is made by the chain alone, is not `Clone`, and is used up by its write.
 //! - Every write brings along the versions of the fences of both levels. A change of a row
-//!   rewrites its fence, so no write commits after a kill switch did, on any node.
+//!   rewrites its fence, so no write commits after a kill switch did, on any node. In place of the system's a
+//!   tenant in another database brings along a copy of it there, which is rewritten before the change is answered.
 //! - What cannot be read denies: for what the row is about, or for all of its level.
 //! - No budget is overspent: a write pays from a leased slice, in its own batch.
 

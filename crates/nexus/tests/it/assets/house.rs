@@ -27,7 +27,7 @@ use testkit::{Faulty, MemoryBlobs, MemoryDocuments, World};
 
 pub(super) const BYTES: &[u8] = b"0123456789";
 
-struct Forgetful;
+pub(super) struct Forgetful;
 
 #[async_trait]
 impl DecisionLog for Forgetful {
@@ -36,7 +36,7 @@ impl DecisionLog for Forgetful {
     }
 }
 
-struct Still;
+pub(super) struct Still;
 
 impl Stopwatch for Still {
     fn nanos(&self) -> u64 {
@@ -67,7 +67,7 @@ pub(super) struct Meanwhile {
 }
 
 impl Meanwhile {
-    fn over(inner: &Arc<Faulty<MemoryDocuments>>) -> Arc<Self> {
+    pub(super) fn over(inner: &Arc<Faulty<MemoryDocuments>>) -> Arc<Self> {
         Arc::new(Self {
             inner: inner.clone(),
             happens: Mutex::default(),
@@ -160,7 +160,11 @@ impl House {
         (meanwhile, assets)
     }
 
-    fn over(world: &World, documents: Arc<dyn Documents>, blobs: Arc<dyn Blobs>) -> Assets {
+    pub(super) fn over(
+        world: &World,
+        documents: Arc<dyn Documents>,
+        blobs: Arc<dyn Blobs>,
+    ) -> Assets {
         Assets::new(AssetsDeps {
             documents,
             raw: blobs.clone(),
