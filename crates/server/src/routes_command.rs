@@ -99,7 +99,7 @@ async fn list(control: &Control) -> anyhow::Result<String> {
     Ok(lines.trim_end().to_owned())
 }
 
-/// A row on a line: kind, tenant, environment, backend, what it is told, and where its secrets are.
+/// A row on a line: kind, tenant, environment, backend, what it is told, where its secrets are, and where it led before.
 fn line(Route { row, .. }: &Route) -> anyhow::Result<String> {
     let (place, target) = (&row.place, &row.target);
     let config = serde_json::to_string(&target.config)?;
@@ -115,6 +115,11 @@ fn line(Route { row, .. }: &Route) -> anyhow::Result<String> {
     }
     if row.held {
         line.push_str(" held");
+    }
+    for former in &row.former {
+        let config = serde_json::to_string(&former.target.config)?;
+        let (backend, until) = (&former.target.backend, former.until);
+        write!(line, " until {until} also {backend} {config}")?;
     }
     Ok(line)
 }
