@@ -54,6 +54,7 @@ mod recipes_assets;
 mod recipes_canvas;
 mod recipes_gated;
 mod recipes_nexus;
+mod redis_tls;
 mod refusals;
 mod removal;
 mod replays;
