@@ -30,8 +30,8 @@ pub(super) struct Away {
 }
 
 impl CanvasService {
-    /// Carries the batch out on a copy of the state. The last commits of `current` may be `staged`, and not
-    /// stored yet.
+    /// Carries the batch out on a copy of the state. `last` are the last commits of `current`: those that
+    /// are not stored yet, and others that are at hand.
     ///
     /// # Errors
     /// [`CanvasError::CommandInvalid`] for a command that cannot be carried out on what its client knows.
@@ -39,7 +39,7 @@ impl CanvasService {
         &self,
         key: &CanvasKey,
         current: &Current,
-        staged: &[Arc<StoredCommit>],
+        last: &[Arc<StoredCommit>],
         batch: &CommandBatch,
     ) -> Result<Result<Next, Away>, CanvasError> {
         let head = &current.head;
@@ -59,7 +59,7 @@ impl CanvasService {
         if batch.base_rev == head.rev {
             return at_head(&current.state, batch).map(Ok);
         }
-        let missed = self.missed(key, current, staged, batch.base_rev).await?;
+        let missed = self.missed(key, current, last, batch.base_rev).await?;
         let Some(missed) = missed else {
             return away(Elsewise::Behind);
         };
@@ -76,11 +76,11 @@ impl CanvasService {
     }
 
     /// The commits after `base`, if a batch may be put over them.
-    async fn missed(
+    pub(super) async fn missed(
         &self,
         key: &CanvasKey,
         current: &Current,
-        staged: &[Arc<StoredCommit>],
+        last: &[Arc<StoredCommit>],
         base: u64,
     ) -> Result<Option<Vec<Arc<StoredCommit>>>, CanvasError> {
         let head = &current.head;
@@ -91,10 +91,10 @@ impl CanvasService {
         if let Some(recent) = current.recent_after(base) {
             return Ok(Some(recent));
         }
-        let stored = head.rev - staged.len() as u64;
-        let mut found = self.commits_between(key, base, stored, usize::MAX).await?;
+        let before = head.rev - last.len() as u64;
+        let mut found = self.commits_between(key, base, before, usize::MAX).await?;
         let unseen = |commit: &&Arc<StoredCommit>| commit.commit.rev > base;
-        found.extend(staged.iter().filter(unseen).cloned());
+        found.extend(last.iter().filter(unseen).cloned());
         let whole = found.len() as u64 == head.rev - base;
         Ok(whole.then_some(found))
     }

@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 use super::{
     CanvasService,
     commit::Draft,
+    decide::REBASE_MAX,
     hot::{Current, Hot},
     lane::{Answer, Asked, Shift, Waiting},
     stage::Stage,
@@ -152,6 +153,17 @@ impl CanvasService {
             verdicts: Vec::with_capacity(members.len()),
             settled: 0,
         };
+        let asked = members.iter().zip(&receipts);
+        let new = asked.filter(|(_, receipt)| matches!(receipt, Ok(None)));
+        let bases = new.filter_map(|(member, _)| member.asked.base_rev());
+        // The oldest that can be put over what was missed; if that cannot be read, each tries itself.
+        let near =
+            bases.filter(|base| *base < current.head.rev && base + REBASE_MAX >= current.head.rev);
+        if let Some(base) = near.min()
+            && let Ok(Some(missed)) = self.missed(key, current, &[], base).await
+        {
+            decided.stage.know(missed);
+        }
         for (member, receipt) in members.iter().zip(receipts) {
             if !decided.verdicts.is_empty() {
                 // A group takes its time; others have theirs in between.
@@ -202,7 +214,7 @@ impl CanvasService {
         }
         let draft = match asked {
             Asked::Commands(batch) => {
-                let decided = self.decide(key, stage.current(), stage.commits(), batch);
+                let decided = self.decide(key, stage.current(), stage.last(), batch);
                 match decided.await? {
                     Ok(next) => Draft::of_commands(batch, next),
                     Err(away) => return Ok(Some(Answer::Away(away))),

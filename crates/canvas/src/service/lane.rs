@@ -46,6 +46,14 @@ impl Asked {
         }
     }
 
+    /// The revision that it was made for, if it is for one.
+    pub(super) fn base_rev(&self) -> Option<u64> {
+        match self {
+            Self::Commands(batch) => Some(batch.base_rev),
+            Self::Undo(_) | Self::Restore(_) => None,
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Commands(batch) => batch.bytes,

@@ -45,7 +45,9 @@ pub(super) struct Stage {
     key: CanvasKey,
     /// The canvas with all of them.
     next: Current,
-    commits: Vec<Arc<StoredCommit>>,
+    /// The last commits up to there, in order: what is staged, and before it what the group missed.
+    last: Vec<Arc<StoredCommit>>,
+    /// One for each commit that is staged.
     receipts: HashMap<DocKey, Staged>,
     /// By window and epoch.
     versions: BTreeMap<(i64, u64), Version>,
@@ -67,7 +69,7 @@ impl Stage {
         Self {
             key: key.clone(),
             next: current.clone(),
-            commits: Vec::new(),
+            last: Vec::new(),
             receipts: HashMap::new(),
             versions: BTreeMap::new(),
             batch,
@@ -77,7 +79,13 @@ impl Stage {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.commits.is_empty()
+        self.receipts.is_empty()
+    }
+
+    /// Keeps the last commits that are stored, before anything is staged, so that nobody of the group
+    /// has to read them.
+    pub(super) fn know(&mut self, stored: Vec<Arc<StoredCommit>>) {
+        self.last = stored;
     }
 
     /// Nothing more can be staged.
@@ -94,9 +102,9 @@ impl Stage {
         &self.next.head
     }
 
-    /// What is staged, in order.
-    pub(super) fn commits(&self) -> &[Arc<StoredCommit>] {
-        &self.commits
+    /// The last commits up to [`Stage::head`], in order; all that is staged is among them.
+    pub(super) fn last(&self) -> &[Arc<StoredCommit>] {
+        &self.last
     }
 
     /// Whether the receipt of this name is staged.
@@ -160,7 +168,7 @@ impl Stage {
         self.next.head = head;
         self.next.state = state;
         self.next.remember(Arc::clone(&stored));
-        self.commits.push(Arc::clone(&stored));
+        self.last.push(Arc::clone(&stored));
         let applied = applied(&stored, &skipped);
         let staged = Staged {
             fingerprint,
@@ -174,7 +182,7 @@ impl Stage {
     /// Whether a commit with so many bytes fits, which is in this version.
     fn has_room(&self, bytes: usize, version: (i64, u64)) -> bool {
         let versions = self.versions.len() + usize::from(!self.versions.contains_key(&version));
-        let steps = HEAD_STEPS + versions + (self.commits.len() + 1) * COMMIT_STEPS;
+        let steps = HEAD_STEPS + versions + (self.receipts.len() + 1) * COMMIT_STEPS;
         self.is_empty() || (steps <= BATCH_STEPS_MAX && self.bytes + bytes <= STAGED_BYTES_MAX)
     }
 

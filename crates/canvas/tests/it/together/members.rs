@@ -1,5 +1,8 @@
 //! Each change of a group has an answer of its own.
 
+use std::sync::atomic::Ordering;
+
+use futures_util::future::join_all;
 use serde_json::json;
 use tenantry_canvas::{CanvasError, Elsewise, Mode, Restore, Undoing};
 
@@ -136,4 +139,32 @@ async fn a_group_is_no_larger_than_a_batch_of_the_store() {
     assert!(answers.iter().all(Result::is_ok));
     let heads = place.documents.heads() - heads;
     assert!((3..=6).contains(&heads), "{heads} writes of the head");
+}
+
+/// What a group missed is read once, and not by each of it.
+#[tokio::test]
+async fn a_group_far_behind_reads_what_it_missed_once() {
+    let place = Place::memory().await;
+    for part in 0..4 {
+        let made = nodes(&format!("p{part}-"), 100, place.rev().await);
+        assert!(place.send_all(&made).await.iter().all(Result::is_ok));
+    }
+    let other = place.ground.start();
+    other.view(&place.key).await.unwrap();
+    let before = place.documents.lists.load(Ordering::SeqCst);
+    let late: Vec<_> = (0..40)
+        .map(|n| nodes(&format!("late{n}-"), 1, 30 + n).remove(0))
+        .collect();
+    let sent = late
+        .iter()
+        .map(|batch| other.submit(&place.scope, &place.key, batch));
+    for (at, answer) in (0..).zip(join_all(sent).await) {
+        let answer = answer.unwrap();
+        assert_eq!(answer.rev, 401 + at);
+        let unseen: Vec<u64> = (31 + at..401 + at).collect();
+        assert_eq!(answer.rebased_over, unseen);
+    }
+    let lists = place.documents.lists.load(Ordering::SeqCst) - before;
+    assert!(lists <= 2, "{lists} queries");
+    place.log().await;
 }

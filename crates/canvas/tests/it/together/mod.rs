@@ -33,6 +33,7 @@ pub(crate) struct Watched {
     /// Writes of heads that were done, and those for which another node was faster.
     heads: AtomicUsize,
     lost: AtomicUsize,
+    lists: AtomicUsize,
     /// So many calls are answered before one fails, once; `u32::MAX`: none fails.
     fails_after: AtomicU32,
     /// So many commits are answered before the answer of one is lost, once.
@@ -61,6 +62,7 @@ impl Watched {
             inner,
             heads: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
+            lists: AtomicUsize::new(0),
             fails_after: AtomicU32::new(u32::MAX),
             loses_after: AtomicU32::new(u32::MAX),
             gate: Semaphore::new(1 << 20),
@@ -113,6 +115,7 @@ impl Documents for Watched {
         partition: &Partition,
         listing: &Listing,
     ) -> Result<Vec<Document>, StoreError> {
+        self.lists.fetch_add(1, Ordering::SeqCst);
         self.reach()?.list(partition, listing).await
     }
     async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
