@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use reqwest::RequestBuilder;
+use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use testkit::{FaultProxy, RedisServer};
 use tokio::{
@@ -348,6 +348,7 @@ async fn follow(
             request = request.header(name, value);
         }
         let answer = request.header("last-event-id", &cursor).send().await;
+        let mut pause = PAUSE;
         match answer {
             Ok(response) if response.status() == 200 => {
                 heard.lock().opened += 1;
@@ -357,10 +358,21 @@ async fn follow(
                     cursor = event.id.unwrap_or(cursor);
                 }
             }
-            refused => heard.lock().refused = format!("{refused:?}"),
+            refused => {
+                // A thousand who would not wait as they are told to would be a load of their own.
+                pause = refused.as_ref().map_or(PAUSE, told_to_wait);
+                heard.lock().refused = format!("{refused:?}");
+            }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
+}
+
+/// How long whoever is refused is to wait.
+fn told_to_wait(refused: &Response) -> Duration {
+    let told = refused.headers().get("retry-after");
+    let seconds = told.and_then(|told| told.to_str().ok()?.parse().ok());
+    seconds.map_or(PAUSE, Duration::from_secs)
 }
 
 fn take(event: &SseEvent, heard: &Mutex<Heard>) {
