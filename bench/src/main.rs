@@ -118,6 +118,7 @@ fn measurement(profile: Profile, subject: Subject) -> Option<Measurement> {
         (Profile::Embedded, Subject::Pii) => |_| pii::measure(),
         (Profile::Cloud, Subject::Guard) => |_| guard::measure_cloud(),
         (Profile::Cloud, Subject::Append) => |_| append::measure_cloud(),
+        (Profile::Cloud, Subject::Canvas) => |_| canvas::measure_cloud(),
         (Profile::Cloud, Subject::Documents) => |_| documents::measure(),
         (Profile::Cloud, Subject::Fanout) => |means| fanout::measure_cloud(means.server),
         _ => return None,
@@ -183,10 +184,10 @@ mod tests {
     fn a_profile_measures_what_it_has_and_names_it_otherwise() {
         let all = Subject::value_variants().len();
         assert_eq!(chosen(Profile::Embedded, &[]).unwrap().len(), all - 1);
-        assert_eq!(chosen(Profile::Cloud, &[]).unwrap().len(), 4);
+        assert_eq!(chosen(Profile::Cloud, &[]).unwrap().len(), 5);
         assert_eq!(chosen(Profile::Cloud, &[Subject::Append]).unwrap().len(), 1);
         let refused = chosen(Profile::Cloud, &[Subject::Append, Subject::Pii]).unwrap_err();
-        let said = "pii is not measured on the profile cloud; guard, append, documents, fanout are";
+        let said = "pii is not measured on the profile cloud; guard, append, canvas, documents, fanout are";
         assert_eq!(refused.to_string(), said);
         assert!(chosen(Profile::Embedded, &[Subject::Documents]).is_err());
     }

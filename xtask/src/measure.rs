@@ -32,7 +32,8 @@ pub(crate) struct Options {
 enum Profile {
     /// One process over one folder.
     Embedded,
-    /// Redis, Firestore's emulator and an S3 store, which are started for it: guard, append, documents, fanout.
+    /// Redis, Firestore's emulator and an S3 store, which are started for it: guard, append, canvas,
+    /// documents, fanout.
     Cloud,
 }
 
@@ -44,7 +45,8 @@ enum Subject {
     Append,
     /// Audit records against the same loop; epochs and memory of a million logs.
     Audit,
-    /// Commits of canvases beside bare commits; one command on 10,000 nodes; recovery; seeking in a replay.
+    /// Commits of canvases beside bare commits; one command on 10,000 nodes; recovery; seeking in a replay;
+    /// on `cloud`, commits to one canvas from one, two and three nodes.
     Canvas,
     /// Commits on Firestore beside the bare client; on `cloud` alone.
     Documents,

@@ -4,6 +4,7 @@
 mod apply;
 mod commits;
 mod gestures;
+mod heads;
 mod house;
 mod recovery;
 mod seek;
@@ -30,4 +31,15 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Row>> {
     rows.extend(seek::measure()?);
     rows.extend(runtime.block_on(gestures::measure(binary))?);
     Ok(rows)
+}
+
+/// Measures commits to one canvas on the profile `cloud`.
+///
+/// # Errors
+/// When a backend is missing, or a commit fails.
+pub(crate) fn measure_cloud() -> Result<Vec<Row>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(heads::measure())
 }
