@@ -6,14 +6,16 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use identity::{Env, Precondition, Scope, SystemAuthority, TenantId};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use store::{
     Batch, CommitError, DocKey, Document, Documents, Listing, Partition, StoreError, Version,
 };
 use tenantry_gatechain::{
     AlwaysEnforce, COPIES, Database, Databases, FRESH_MAX, FirearmRow, GateError, KillSwitch,
-    RowKind,
+    RowId, RowKind,
 };
 use testkit::{Faulty, MemoryDocuments, World};
 
@@ -277,6 +279,67 @@ async fn who_decides_makes_a_change_known_that_nobody_finished() {
     engines.world.clock.advance(FRESH_MAX);
     let stopped = node.answer(&scope, Card::new("c_2")).await;
     assert_eq!(stopped, "kill_switch_engaged");
+}
+
+/// Documents of a process that is slow: something happens right before it rewrites a copy.
+struct Slow {
+    inner: Arc<dyn Documents>,
+    happens: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+#[async_trait]
+impl Documents for Slow {
+    async fn get(&self, key: &DocKey) -> Result<Option<Document>, StoreError> {
+        self.inner.get(key).await
+    }
+    async fn list(&self, of: &Partition, listing: &Listing) -> Result<Vec<Document>, StoreError> {
+        self.inner.list(of, listing).await
+    }
+    async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
+        let copies = Partition::of_system(&SystemAuthority::assume(), COPIES);
+        let rewrites = batch
+            .writes()
+            .iter()
+            .any(|(key, _)| key.partition == copies);
+        let happens = self.happens.lock().take_if(|_| rewrites);
+        if let Some(happens) = happens {
+            happens.await;
+        }
+        self.inner.commit(batch).await
+    }
+}
+
+#[tokio::test]
+async fn a_copy_does_not_go_back_to_what_a_slow_node_has_read() {
+    let engines = Engines::new();
+    let other = Arc::new(engines.node());
+    let scope = other.tenant().await;
+    other.write(&scope, Card::new("c_1")).await.unwrap();
+    engines.away.set_down(true);
+    let row = serde_json::from_value(json!({"action": "media.*", "reason": "stop"})).unwrap();
+    let (operator, id): (Scope, RowId) = (other.operator().await, row_id("m"));
+    let put = other
+        .gates
+        .put::<KillSwitch>(&operator, &id, row, &Precondition::Any);
+    put.await.unwrap_err();
+    engines.away.set_down(false);
+    // The slow node has read the fence as it is now, and is about to rewrite the copy, when a switch is answered.
+    let throwing = other.clone();
+    let slow = Arc::new(Slow {
+        inner: engines.away.clone(),
+        happens: Mutex::new(Some(Box::pin(
+            async move { throw(&throwing).await.unwrap() },
+        ))),
+    });
+    let routed = Arc::new(Routed {
+        home: engines.home.clone(),
+        away: slow.clone(),
+    });
+    let (world, enforced) = (engines.world.clone(), Arc::new(AlwaysEnforce));
+    let node = House::over(world, routed.clone(), enforced, routed);
+    let refused = node.write(&scope, Card::new("c_2")).await.unwrap_err();
+    assert_eq!(refused.refusal.code.as_str(), "kill_switch_engaged");
+    assert!(slow.happens.lock().is_none(), "the copy was rewritten");
 }
 
 /// A process that throws a switch is killed at every call. Whatever it was told, a switch that it was told of as
