@@ -197,7 +197,7 @@ impl Backends {
 }
 
 /// A name that no other test has.
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -194,11 +194,12 @@ impl Writer {
                 let id = loop {
                     turn += 1;
                     let url = format!("{}{path}", nodes.urls[turn % nodes.urls.len()]);
-                    if let Some(id) = say(nodes.client.post(url), &caller, &text).await {
-                        break id;
-                    }
+                    let why = match say(nodes.client.post(url), &caller, &text).await {
+                        Ok(id) => break id,
+                        Err(why) => why,
+                    };
                     count.fetch_add(1, Ordering::SeqCst);
-                    assert!(Instant::now() < deadline, "{text} is never taken");
+                    assert!(Instant::now() < deadline, "{text} is never taken: {why}");
                     tokio::time::sleep(PAUSE).await;
                 };
                 into.lock().push((id, text));
@@ -240,8 +241,8 @@ impl Writer {
     }
 }
 
-/// Posts one message under its text as key. `None` when it is refused because something is away.
-async fn say(mut request: RequestBuilder, caller: &Caller, text: &str) -> Option<String> {
+/// Posts one message under its text as key; why not, when it is refused because something is away.
+async fn say(mut request: RequestBuilder, caller: &Caller, text: &str) -> Result<String, String> {
     for (name, value) in caller.headers() {
         request = request.header(name, value);
     }
@@ -251,19 +252,20 @@ async fn say(mut request: RequestBuilder, caller: &Caller, text: &str) -> Option
         .timeout(PATIENCE)
         .body(json!({"data": {"text": text}}).to_string());
     // A node that was killed answers nothing.
-    let answer = request.send().await.ok()?;
+    let gone = |error: reqwest::Error| error.to_string();
+    let answer = request.send().await.map_err(gone)?;
     let (status, retry) = (
         answer.status().as_u16(),
         answer.headers().contains_key("retry-after"),
     );
-    let body = answer.text().await.ok()?;
+    let body = answer.text().await.map_err(gone)?;
     if status == 503 {
         assert!(retry, "{body}");
-        return None;
+        return Err(body);
     }
     assert_eq!(status, 201, "{body}");
     let body: Value = serde_json::from_str(&body).unwrap();
-    Some(body["id"].as_str().unwrap().to_owned())
+    Ok(body["id"].as_str().unwrap().to_owned())
 }
 
 /// What somebody heard who follows a thread.

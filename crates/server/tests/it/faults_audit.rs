@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
+    backends::unique,
     client::{Caller, Reply, Request, send},
     faults::{done, eventually, redis, stranger},
     faults_redis::recorded,
@@ -170,8 +171,7 @@ async fn where_the_records_are_lost_for_good_another_log_is_begun() {
 /// Another place for the log, and another name: rows of the registry, and lines of each configuration.
 fn begin_another(house: &House) {
     let first = house.nodes[0].folder.path().join("tenantry.toml");
-    let firestore =
-        json!({"project": "another-log", "emulator": house.cloud.firestore}).to_string();
+    let firestore = json!({"project": unique(), "emulator": house.cloud.firestore}).to_string();
     let events = json!({"url": house.cloud.redis.url(), "prefix": "another-log"}).to_string();
     for (kind, backend, target) in [
         ("audit_log", "firestore", &firestore),
