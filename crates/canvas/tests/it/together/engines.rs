@@ -111,6 +111,10 @@ async fn of_64_writers_at_once_each_has_its_revision_on_the_embedded_engine() {
 
 /// Documents in a project of their own, of the emulator that the environment names or of one that is
 /// started here.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment names the emulator, and a project is named by the time"
+)]
 async fn on_firestore(world: &World) -> (Arc<dyn Documents>, Option<FirestoreEmulator>) {
     let named = env::var("FIRESTORE_EMULATOR_HOST").ok();
     let own = named.is_none().then(FirestoreEmulator::start);
