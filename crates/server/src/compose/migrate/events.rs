@@ -116,7 +116,7 @@ impl<'a> Streams<'a> {
                 }
             }
             stream::iter(moves)
-                .map(|stream| work(stream))
+                .map(&work)
                 .buffer_unordered(STREAMS_AT_ONCE)
                 .try_collect::<()>()
                 .await?;
