@@ -345,8 +345,8 @@ async fn a_tenant_moves_to_a_database_of_its_own_and_back_with_its_gates_budgets
         .json(&json!({"filename": "a.txt", "content_type": "text/plain", "size": 1}));
     spend(4).await;
     succeed(node, own, presign.clone()).await;
-    let target = json!({"project": PROJECT, "emulator": house.cloud.firestore.as_str()})
-        .to_string();
+    let target =
+        json!({"project": PROJECT, "emulator": house.cloud.firestore.as_str()}).to_string();
     let args: Vec<&str> = house.cloud.args.iter().map(String::as_str).collect();
     let back = args
         .iter()
