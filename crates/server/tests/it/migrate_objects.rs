@@ -52,6 +52,30 @@ async fn content(server: &Server, caller: &Caller, asset: &Value) -> (u16, Strin
     (status, url, answer.bytes().await.unwrap())
 }
 
+/// Moves the four objects of the first tenant, with the server stopped, and starts it again.
+async fn moves_four(house: &mut House) {
+    let held_before = house.before.count();
+    house.stop().await;
+    let (code, told) = run(house.to_after());
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("4 objects copied, 0 were there"), "{told}");
+    let (code, told) = run(house.to_after());
+    assert_eq!(code, Some(0), "a move that is over: {told}");
+    assert_eq!(house.after.count(), 4, "those of one tenant alone");
+    assert_eq!(house.before.count(), held_before, "they stay");
+    assert!(
+        house
+            .after
+            .keys(&house.server.facts.tenants[1])
+            .await
+            .is_empty()
+    );
+    let rows = house.rows();
+    assert!(!rows.contains("held"), "{rows}");
+    assert!(rows.contains("Z also s3 "), "{rows}");
+    house.server.kill_and_restart();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn media_of_one_tenant_moves_and_late_uploads_follow() {
     let mut house = House::build().await;
@@ -73,27 +97,8 @@ async fn media_of_one_tenant_moves_and_late_uploads_follow() {
     let presign = Request::new("POST", "/media/presign").json(&promise("late.txt"));
     let late = succeed(&house.server, &ada, presign.clone()).await;
     let never = succeed(&house.server, &ada, presign).await;
-    let held_before = house.before.count();
 
-    house.stop().await;
-    let (code, told) = run(house.to_after());
-    assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("4 objects copied, 0 were there"), "{told}");
-    let (code, told) = run(house.to_after());
-    assert_eq!(code, Some(0), "a move that is over: {told}");
-    assert_eq!(house.after.count(), 4, "those of one tenant alone");
-    assert_eq!(house.before.count(), held_before, "they stay");
-    assert!(
-        house
-            .after
-            .keys(&house.server.facts.tenants[1])
-            .await
-            .is_empty()
-    );
-    let rows = house.rows();
-    assert!(!rows.contains("held"), "{rows}");
-    assert!(rows.contains("Z also s3 "), "{rows}");
-    house.server.kill_and_restart();
+    moves_four(&mut house).await;
 
     let server = &house.server;
     let (ada, bob) = (Caller::resident(server, 0), Caller::resident(server, 1));
