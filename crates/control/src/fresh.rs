@@ -4,11 +4,14 @@
 //! - what it gives is at most [`FRESH_MAX`] old, counted from before it was loaded;
 //! - what it gives is not older than a change that was told here: each entry
 //!   carries the stamp of what it depends on, taken before it was loaded;
-//! - when the store does not answer, the answer is an error.
+//! - when the store does not answer, the answer is an error;
+//! - a value is loaded once at a time: a thousand who ask together are one load, else a store
+//!   that is slow for a moment would be kept slow by those who come again.
 
-use std::{hash::Hash, sync::Arc, time::Duration};
+use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 use identity::Timestamp;
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 
 use crate::{Change, ControlError, changes::Stamp, records::Core};
@@ -31,7 +34,28 @@ struct Seen<V, const N: usize> {
 pub(crate) struct Fresh<K, V, const N: usize> {
     core: Arc<Core>,
     seen: Cache<K, Seen<V, N>>,
+    /// Held by whoever loads a key, for as long as somebody does or waits.
+    turns: Mutex<HashMap<K, Arc<Turn>>>,
     ended_by: fn(&K) -> [Change; N],
+}
+
+type Turn = tokio::sync::Mutex<()>;
+
+/// One's place among those who load a key; the last one clears it away.
+struct Place<'a, K: Hash + Eq> {
+    turns: &'a Mutex<HashMap<K, Arc<Turn>>>,
+    key: &'a K,
+    turn: Arc<Turn>,
+}
+
+impl<K: Hash + Eq> Drop for Place<'_, K> {
+    fn drop(&mut self) {
+        let mut turns = self.turns.lock();
+        // The table's and this one's.
+        if Arc::strong_count(&self.turn) == 2 {
+            turns.remove(self.key);
+        }
+    }
 }
 
 impl<K: Hash + Eq + Clone, V: Clone, const N: usize> Fresh<K, V, N> {
@@ -44,6 +68,7 @@ impl<K: Hash + Eq + Clone, V: Clone, const N: usize> Fresh<K, V, N> {
         Self {
             core,
             seen: Cache::new(entries_max),
+            turns: Mutex::default(),
             ended_by,
         }
     }
@@ -60,10 +85,14 @@ impl<K: Hash + Eq + Clone, V: Clone, const N: usize> Fresh<K, V, N> {
     where
         F: Future<Output = Result<V, ControlError>>,
     {
-        if let Some(seen) = self.seen.get(key)
-            && self.is_good(&seen, now)
-        {
-            return Ok(seen.value);
+        if let Some(value) = self.remembered(key, now) {
+            return Ok(value);
+        }
+        let place = self.place(key);
+        let turn = tokio::time::timeout(LOAD_MAX, place.turn.lock()).await;
+        let _turn = turn.map_err(|_| too_long())?;
+        if let Some(value) = self.remembered(key, now) {
+            return Ok(value);
         }
         let stamp = self.core.changes.stamp(&(self.ended_by)(key));
         let value = Box::pin(bounded(load())).await?;
@@ -74,6 +103,21 @@ impl<K: Hash + Eq + Clone, V: Clone, const N: usize> Fresh<K, V, N> {
         };
         self.seen.insert(key.clone(), seen);
         Ok(value)
+    }
+
+    fn remembered(&self, key: &K, now: Timestamp) -> Option<V> {
+        let seen = self.seen.get(key)?;
+        self.is_good(&seen, now).then_some(seen.value)
+    }
+
+    fn place<'a>(&'a self, key: &'a K) -> Place<'a, K> {
+        let mut turns = self.turns.lock();
+        let turn = Arc::clone(turns.entry(key.clone()).or_default());
+        Place {
+            turns: &self.turns,
+            key,
+            turn,
+        }
     }
 
     fn is_good(&self, seen: &Seen<V, N>, now: Timestamp) -> bool {
@@ -89,9 +133,9 @@ async fn bounded<V>(
     metrics::counter!("tenantry_directory_loads_total").increment(1);
     tokio::time::timeout(LOAD_MAX, load)
         .await
-        .unwrap_or_else(|_| {
-            Err(ControlError::Unavailable(
-                "the store takes too long".to_owned(),
-            ))
-        })
+        .unwrap_or_else(|_| Err(too_long()))
+}
+
+fn too_long() -> ControlError {
+    ControlError::Unavailable("the store takes too long".to_owned())
 }
