@@ -26,6 +26,23 @@ async fn an_answer_is_remembered_for_two_seconds_and_no_longer() {
 }
 
 #[tokio::test]
+async fn who_ask_together_are_one_question_to_the_store() {
+    let world = World::new().await;
+    let ada = world.sign_up("ada").await;
+    let forgotten = || world.clock.advance(FRESH_MAX + Duration::from_millis(1));
+    forgotten();
+    let before = world.steered.calls();
+    assert_eq!(world.role(&ada).await, Some(Role::Owner));
+    let alone = world.steered.calls() - before;
+    forgotten();
+    let before = world.steered.calls();
+    let all = (0..100).map(|_| world.role(&ada));
+    let all = futures_util::future::join_all(all).await;
+    assert!(all.iter().all(|role| *role == Some(Role::Owner)));
+    assert_eq!(world.steered.calls() - before, alone);
+}
+
+#[tokio::test]
 async fn without_the_store_nobody_is_allowed() {
     let world = World::new().await;
     let ada = world.sign_up("ada").await;

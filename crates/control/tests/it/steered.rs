@@ -52,6 +52,11 @@ impl Steered {
         self.calls_until_failure.store(nth, Ordering::SeqCst);
     }
 
+    /// Calls so far, if none was to fail.
+    pub fn calls(&self) -> i64 {
+        i64::MAX - self.calls_until_failure.load(Ordering::SeqCst)
+    }
+
     async fn turn(&self) -> Result<(), StoreError> {
         tokio::task::yield_now().await;
         match self.calls_until_failure.fetch_sub(1, Ordering::SeqCst) {
