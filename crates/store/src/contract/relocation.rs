@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 
 use super::{
     Subject,
@@ -304,7 +304,13 @@ pub async fn law_5a_a_renewed_stream_honours_no_old_cursor(subject: &Port) {
 pub async fn law_5b_a_renewed_stream_ends_its_tails(subject: &Port) {
     let (port, stream) = (subject.port(), stream(subject, "law_5b"));
     let head = append(&*port, &stream, event_of(subject)).await;
-    let mut tail = soon(port.tail(&stream, head)).await.expect("a tail starts");
+    let before = Cursor { seq: 0, ..head };
+    let mut tail = soon(port.tail(&stream, before))
+        .await
+        .expect("a tail starts");
+    let brought = soon(tail.next()).await.expect("the tail goes on");
+    assert_eq!(brought.map(|events| events.len()), Ok(1));
+    assert!(tail.next().now_or_never().is_none(), "it waits for more");
     soon(port.renew(&stream, LATER)).await.expect("a renewal");
     let ended = soon(tail.next()).await.expect("it says why it ends");
     let gap = matches!(ended, Err(TailError::Gap(GapReason::UnknownEpoch, _)));
