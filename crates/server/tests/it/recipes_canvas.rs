@@ -25,20 +25,17 @@ pub(crate) async fn settle(server: &Server, owner: &Caller) {
     succeed(server, owner, Request::new("POST", path).json(&commands)).await;
     let path = format!("/canvas/{CANVAS}/runs");
     succeed(server, owner, Request::new("POST", path).json(&run(RUN))).await;
-    all_ended(server, owner).await;
-}
-
-/// Waits for the runs on the canvas, which go on after they were answered: nothing changes then.
-async fn all_ended(server: &Server, owner: &Caller) {
-    let path = format!("/canvas/{CANVAS}/runs");
-    loop {
-        let runs = succeed(server, owner, Request::new("GET", &path)).await;
-        let mut runs = runs["items"].as_array().unwrap().iter();
-        if runs.all(|run| run["status"] != "running") {
-            return;
-        }
+    while !all_ended(server, owner).await {
         tokio::task::yield_now().await;
     }
+}
+
+/// Whether the runs on the canvas have ended, which go on after they were answered.
+pub(crate) async fn all_ended(server: &Server, owner: &Caller) -> bool {
+    let path = format!("/canvas/{CANVAS}/runs");
+    let runs = succeed(server, owner, Request::new("GET", &path)).await;
+    let mut runs = runs["items"].as_array().unwrap().iter();
+    runs.all(|run| run["status"] != "running")
 }
 
 /// A run that makes a node, called as the run is.
