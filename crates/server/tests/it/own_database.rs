@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    backends::unique,
     client::{Caller, Reply, Request, send},
     nodes_switch::Commits,
     process::{Server, tenantry},
@@ -25,7 +26,6 @@ use crate::{
 };
 
 const SWITCH: &str = "/gates/kill-switches/everyone";
-const PROJECT: &str = "of-its-own";
 const ROUNDS: usize = 40;
 /// Writers on each of two nodes.
 const WRITERS: usize = 3;
@@ -40,6 +40,8 @@ struct House {
     everyone: Caller,
     own: Caller,
     tenant: String,
+    /// The project of the tenant's database: the emulator is shared with other tests.
+    project: String,
     operator: Caller,
 }
 
@@ -59,6 +61,7 @@ impl House {
             everyone: Caller::resident(&nodes[0], 0),
             operator: bootstrap(&nodes[0]).await,
             tenant,
+            project: unique(),
             nodes,
             cloud,
         }
@@ -76,11 +79,11 @@ impl House {
 
     /// Sends the tenant to a database of its own, and waits until both nodes follow.
     async fn send_away(&self, emulator: &str) {
-        let target = json!({"project": PROJECT, "emulator": emulator}).to_string();
+        let target = json!({"project": self.project, "emulator": emulator}).to_string();
         let to = ["--backend", "firestore", "--target", &target];
         let of = ["routes", "set", "nexus", "--tenant", &self.tenant];
         self.run(&[&of[..], &to[..]].concat());
-        let commits = Commits::of_project(&self.cloud, PROJECT);
+        let commits = Commits::of_project(&self.cloud, &self.project);
         let deadline = Instant::now() + PATIENCE;
         for node in &self.nodes[..] {
             loop {
@@ -170,7 +173,7 @@ fn writers(house: &House, made: &Arc<AtomicUsize>) -> JoinSet<Vec<String>> {
 async fn no_write_in_a_database_of_its_own_commits_after_a_switch_for_everyone_was_answered() {
     let house = House::start().await;
     house.send_away(&house.cloud.firestore).await;
-    let commits = Commits::of_project(&house.cloud, PROJECT);
+    let commits = Commits::of_project(&house.cloud, &house.project);
     let copy = commits
         .all()
         .await
@@ -233,7 +236,7 @@ async fn a_dead_database_keeps_nobody_from_being_stopped_and_is_stopped_when_it_
         let pending = house.put(0).await;
         assert_eq!(pending.outcome(), (503, "backend_unavailable".to_owned()));
         assert!(
-            pending.text.contains(PROJECT),
+            pending.text.contains(&house.project),
             "it is named: {}",
             pending.visible()
         );
@@ -346,7 +349,7 @@ async fn a_tenant_moves_to_a_database_of_its_own_and_back_with_its_gates_budgets
     spend(4).await;
     succeed(node, own, presign.clone()).await;
     let target =
-        json!({"project": PROJECT, "emulator": house.cloud.firestore.as_str()}).to_string();
+        json!({"project": house.project, "emulator": house.cloud.firestore.as_str()}).to_string();
     let args: Vec<&str> = house.cloud.args.iter().map(String::as_str).collect();
     let back = args
         .iter()
@@ -358,7 +361,7 @@ async fn a_tenant_moves_to_a_database_of_its_own_and_back_with_its_gates_budgets
     house.run(&[&migrate[..], &to(&target)].concat());
     spend(8).await;
     succeed(node, own, presign.clone()).await;
-    let commits = Commits::of_project(&house.cloud, PROJECT);
+    let commits = Commits::of_project(&house.cloud, &house.project);
     assert_eq!(cards(&commits).await.len(), 8);
     house.throw(1).await;
     write(node, own).await.expect_err("it is thrown");
