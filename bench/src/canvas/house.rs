@@ -123,16 +123,35 @@ impl House {
 
     /// Sends a batch until it is carried out; gives the revision that it made.
     pub(super) async fn send(&self, key: &CanvasKey, batch: &CommandBatch) -> Result<u64> {
+        match self.offer(key, batch).await? {
+            Offered::Applied(rev) => Ok(rev),
+            Offered::Behind(head) => anyhow::bail!("the canvas is at revision {head}"),
+        }
+    }
+
+    /// Sends a batch until it is carried out, or does not know what it must.
+    async fn offer(&self, key: &CanvasKey, batch: &CommandBatch) -> Result<Offered> {
         loop {
             match self.service.submit(&self.scope, key, batch).await {
-                Ok(applied) => return Ok(applied.rev),
+                Ok(applied) => return Ok(Offered::Applied(applied.rev)),
                 Err(CanvasError::Contended) => {
                     self.contended.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(CanvasError::Elsewhere(there)) => {
+                    return Ok(Offered::Behind(there.recovery.head_rev));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
     }
+}
+
+/// What became of a batch.
+enum Offered {
+    /// It made this revision.
+    Applied(u64),
+    /// Nothing was done; the canvas is at this revision.
+    Behind(u64),
 }
 
 /// A batch of commands that are no more than their kind and arguments.
@@ -218,11 +237,18 @@ impl Appender for Desks {
         let node = self.nodes.get(writer % self.nodes.len());
         let node = node.context("a node for each writer")?;
         let update = json!({"node": format!("n{at}"), "set": {"n": n}});
-        let seen = desk.seen.load(Ordering::Relaxed);
         let commands = [("node.update", update)];
-        let batch = batch(&client(at), &n.to_string(), seen, self.mode, &commands)?;
-        let rev = node.send(&desk.key, &batch).await?;
-        desk.seen.store(rev, Ordering::Relaxed);
-        Ok(())
+        loop {
+            let seen = desk.seen.load(Ordering::Relaxed);
+            let batch = batch(&client(at), &n.to_string(), seen, self.mode, &commands)?;
+            match node.offer(&desk.key, &batch).await? {
+                Offered::Applied(rev) => {
+                    desk.seen.store(rev, Ordering::Relaxed);
+                    return Ok(());
+                }
+                // It waited while others made more than it can be put over: it catches up, as a client does.
+                Offered::Behind(head) => desk.seen.store(head, Ordering::Relaxed),
+            }
+        }
     }
 }
