@@ -10,9 +10,8 @@ use store::{
     Batch, CommitError, DocKey, Document, Documents, LIST_LIMIT_MAX, Listing, Partition,
     StoreError, Version,
 };
-use tokio::sync::oneshot;
 
-use crate::{engine::Core, error::read_error, queue::closed, writer::Command};
+use crate::{engine::Core, error::read_error, writer::Command};
 
 pub(crate) struct EmbeddedDocuments(pub(crate) Arc<Core>);
 
@@ -44,11 +43,8 @@ impl Documents for EmbeddedDocuments {
     async fn commit(&self, batch: Batch) -> Result<Version, CommitError> {
         batch.check()?;
         let bytes = batch.value_bytes();
-        let (reply, answer) = oneshot::channel();
-        self.0
-            .submit(Command::Commit { batch, reply }, bytes)
-            .await?;
-        answer.await.unwrap_or_else(|_| Err(closed().into()))
+        let command = |reply| Command::Commit { batch, reply };
+        self.0.ask(bytes, command).await
     }
 }
 

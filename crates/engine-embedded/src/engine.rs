@@ -9,6 +9,7 @@ use std::{
 use identity::{Clock, Entropy};
 use parking_lot::{Mutex, RwLock};
 use store::{Cursor, Epoch, Read, StoreError, StreamKey};
+use tokio::sync::oneshot;
 
 use crate::{
     OpenError,
@@ -16,7 +17,7 @@ use crate::{
     health::Condition,
     lock::FolderLock,
     open,
-    queue::Queue,
+    queue::{Queue, closed},
     readers::Readers,
     writer::{Command, Writer},
 };
@@ -90,14 +91,20 @@ impl Core {
         })
     }
 
-    /// Hands a command with `bytes` of values to the writer.
-    pub(crate) async fn submit(&self, command: Command, bytes: usize) -> Result<(), StoreError> {
+    /// Hands a command with `bytes` of values to the writer, and waits for what it is told.
+    pub(crate) async fn ask<T, E: From<StoreError>>(
+        &self,
+        bytes: usize,
+        command: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
+    ) -> Result<T, E> {
         if let Some(why) = self.shared.condition.failed() {
-            return Err(StoreError::ReadOnly(why.to_owned()));
+            return Err(StoreError::ReadOnly(why.to_owned()).into());
         }
         let cost = u32::try_from(bytes + COMMAND_BYTES)
             .map_err(|_| StoreError::Limit("a command has at most 4 GiB".to_owned()))?;
-        self.queue.push(command, cost).await
+        let (reply, answer) = oneshot::channel();
+        self.queue.push(command(reply), cost).await?;
+        answer.await.unwrap_or_else(|_| Err(closed().into()))
     }
 
     /// Reads events.

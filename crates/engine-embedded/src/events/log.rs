@@ -7,10 +7,9 @@ use store::{
     AppendError, Appended, Bounds, Cursor, EVENT_BYTES_MAX, EventLog, NewEvent, Read, StoreError,
     StreamKey, Tail,
 };
-use tokio::sync::oneshot;
 
 use super::tail;
-use crate::{engine::Core, queue::closed, writer::Command};
+use crate::{engine::Core, writer::Command};
 
 pub(crate) struct EmbeddedEventLog(pub(crate) Arc<Core>);
 
@@ -21,16 +20,14 @@ impl EventLog for EmbeddedEventLog {
             let why = format!("an event has at most {EVENT_BYTES_MAX} bytes");
             return Err(StoreError::Limit(why).into());
         }
-        let (reply, answer) = oneshot::channel();
         let bytes = event.body.len();
         let stream = stream.clone();
-        let command = Command::Append {
+        let command = |reply| Command::Append {
             stream,
             event,
             reply,
         };
-        self.0.submit(command, bytes).await?;
-        answer.await.unwrap_or_else(|_| Err(closed().into()))
+        self.0.ask(bytes, command).await
     }
 
     async fn read(
@@ -53,14 +50,12 @@ impl EventLog for EmbeddedEventLog {
     }
 
     async fn trim(&self, stream: &StreamKey, up_to: u64) -> Result<(), StoreError> {
-        let (reply, answer) = oneshot::channel();
         let stream = stream.clone();
-        let command = Command::Trim {
+        let command = |reply| Command::Trim {
             stream,
             up_to,
             reply,
         };
-        self.0.submit(command, 0).await?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        self.0.ask(0, command).await
     }
 }

@@ -9,10 +9,9 @@ use store::{
     Cursor, Epoch, Idempotency, ImportError, NewEvent, Relocation, StoreError, StreamKey,
     StreamsPage, check_import,
 };
-use tokio::sync::oneshot;
 
 use super::{EmbeddedEventLog, read::find};
-use crate::{codec, engine::Shared, error::read_error, queue::closed, writer::Command};
+use crate::{codec, engine::Shared, error::read_error, writer::Command};
 
 /// Streams of one page.
 const PAGE_STREAMS: usize = 1000;
@@ -60,41 +59,35 @@ impl Relocation for EmbeddedEventLog {
         events: Vec<NewEvent>,
     ) -> Result<(), ImportError> {
         check_import(&events)?;
-        let (reply, answer) = oneshot::channel();
         let bytes = events.iter().map(|event| event.body.len()).sum();
         let stream = stream.clone();
-        let command = Command::Import {
+        let command = |reply| Command::Import {
             stream,
             after,
             events,
             reply,
         };
-        self.0.submit(command, bytes).await?;
-        answer.await.unwrap_or_else(|_| Err(closed().into()))
+        self.0.ask(bytes, command).await
     }
 
     async fn renew(&self, stream: &StreamKey, epoch: Epoch) -> Result<(), StoreError> {
-        let (reply, answer) = oneshot::channel();
         let stream = stream.clone();
-        let command = Command::Renew {
+        let command = |reply| Command::Renew {
             stream,
             epoch,
             reply,
         };
-        self.0.submit(command, 0).await?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        self.0.ask(0, command).await
     }
 
     async fn erase(&self, stream: &StreamKey, next: Epoch) -> Result<(), StoreError> {
-        let (reply, answer) = oneshot::channel();
         let stream = stream.clone();
-        let command = Command::Erase {
+        let command = |reply| Command::Erase {
             stream,
             next,
             reply,
         };
-        self.0.submit(command, 0).await?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        self.0.ask(0, command).await
     }
 }
 
